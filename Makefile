@@ -1,0 +1,70 @@
+# `make html` builds the site, `make test` checks it, `make` lists the rest. Both make the environment
+# in .venv first; it is made again when requirements.txt changes, or when it was interrupted.
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
+PYTHON ?= python3
+BIN := .venv/bin
+endif
+SPHINX := $(BIN)/python -m sphinx -c . -d _build/doctrees --jobs auto --nitpicky
+
+.DEFAULT_GOAL := help
+.PHONY: help html test live bench linkcheck clean environment
+
+help:
+	@echo "make html       build the executed site into _build/html"
+	@echo "make test       build the site, then run the unit tests, the examples and the page checks"
+	@echo "make live       serve the site, rebuild and reload on every save"
+	@echo "make bench      time the package beside bare matrix products, and PyTorch if installed"
+	@echo "make linkcheck  try every outside link (needs the internet)"
+	@echo "make clean      delete what was built; the environment in .venv stays"
+	@echo "make help       this list"
+	@echo "Another Python: make html PYTHON=python3.13"
+
+# A build that stops half-way, or fails on a warning, leaves pages that Sphinx takes for finished:
+# .unfinished says so to the next build, which then writes them all (executed cells stay cached).
+html: environment
+	@mkdir -p _build
+	@if [ -e _build/.unfinished ]; then rm -rf _build/doctrees _build/html; fi
+	@touch _build/.unfinished
+	@$(SPHINX) --quiet --fail-on-warning --builder html docs _build/html
+	@rm _build/.unfinished
+	@$(BIN)/python -c "from pathlib import Path; print('The site:', Path('_build/html/index.html').resolve().as_uri())"
+
+test: html
+	@$(BIN)/python -m ruff check --quiet .
+	@$(BIN)/python -m pytest --quiet
+
+live: environment
+	@$(BIN)/python -m sphinx_autobuild -c . -d _build/live/doctrees --jobs auto --nitpicky \
+		--watch rnn_notes --watch conf.py --open-browser docs _build/live/html
+
+bench: environment
+	@$(BIN)/python -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
+
+linkcheck: environment
+	@$(SPHINX) --quiet --builder linkcheck docs _build/linkcheck
+
+clean:
+	rm -rf _build .pytest_cache .hypothesis .benchmarks .ruff_cache
+
+# .venv/ready repeats what the environment was made from; it is written last.
+environment:
+	@{ pwd; cat requirements.txt pyproject.toml; } | cmp -s - .venv/ready && exit; \
+	say() { echo "rnn-notes: $$*" >&2; exit 1; }; \
+	grep -v -e '^#' requirements.txt | cmp -s - .venv/requirements && [ -e .venv/ready ] || { \
+		$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
+			|| say "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1); install one and name it: make html PYTHON=python3.13"; \
+		echo "Making the environment in .venv (once; a minute or so)"; \
+		rm -rf .venv; \
+		$(PYTHON) -m venv .venv >/dev/null 2>&1 \
+			|| say "Python's venv module does not work here; install it (Debian, Ubuntu: apt install python3-venv), then run make again"; \
+		$(BIN)/python -m pip --disable-pip-version-check install --quiet --retries 1 --requirement requirements.txt >.venv/install.log 2>&1 \
+			|| say "the packages could not be installed; check the connection to the package index, then run make again (pip's own words are in .venv/install.log)"; \
+		grep -v -e '^#' requirements.txt >.venv/requirements; }; \
+	rm -f .venv/ready; \
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-index --no-deps --no-build-isolation --editable . >.venv/install.log 2>&1 \
+		|| say "the package could not be installed; see .venv/install.log"; \
+	{ pwd; cat requirements.txt pyproject.toml; } >.venv/ready

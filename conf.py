@@ -1,0 +1,63 @@
+"""Sphinx configuration. The pages are in docs/, and their own machinery in docs/_extensions."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "docs" / "_extensions"))
+
+import rnn_notes
+
+project = "rnn-notes"
+author = "The rnn-notes authors"
+copyright = "2026, " + author + ". Text CC BY 4.0, code BSD-3-Clause"
+release = version = rnn_notes.__version__
+
+extensions = [
+    "execution",                 # runs the cells, in parallel, keyed by what they depend on
+    "katex",                     # formulas, rendered at build time
+    "appearance",                # the mark, the site's address, numbers in the text
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",       # the source beside the reference
+    "sphinx_codeautolink",       # code names in cells link to the reference
+    "sphinx_copybutton",
+    "sphinxcontrib.bibtex",
+    "notfound.extension",
+]
+exclude_patterns = ["_*"]
+root_doc = "index"
+
+# Execution: an error, or any output on stderr, stops the build.
+nb_execution_mode = "cache"
+nb_execution_timeout = 60
+nb_execution_raise_on_error = True
+nb_output_stderr = "warn"
+nb_merge_streams = True
+
+myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+math_number_all = False
+math_eqref_format = "({number})"
+numfig = True
+numfig_format = {"figure": "Figure %s", "table": "Table %s", "code-block": "Listing %s"}
+
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+autodoc_typehints = "none"       # the docstrings say types and shapes
+bibtex_bibfiles = ["docs/references.bib"]
+bibtex_reference_style = "author_year"
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+html_theme = "furo"
+html_title = "rnn-notes"
+html_static_path = ["docs/_static"]
+html_css_files = ["site.css"]
+templates_path = ["docs/_templates"]
+html_copy_source = False
+html_theme_options = {
+    "top_of_page_buttons": [],
+    "light_css_variables": {"font-stack": "'Source Serif 4', Georgia, serif"},
+}

@@ -1,0 +1,110 @@
+"""Activation functions, their derivatives, and the supremum gamma of each derivative."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function h = φ(z) with its derivative.
+
+    `tanh`, `sigmoid`, `relu` and `identity` are the four instances; `ACTIVATIONS` maps their names to them.
+
+    Attributes
+    ----------
+    name : str
+        The name that `RNN` takes.
+    function : callable
+        ``function(z, out=None)``: φ(z), written into `out` if given. Calling the activation calls it.
+    derivative_from_output : callable
+        ``derivative_from_output(h, out=None)``: φ′(z) from h = φ(z), written into `out` if given. The forward
+        pass keeps h, so the backward pass needs no z. `out` must not share memory with `h`.
+    gamma : float
+        γ = sup φ′: apart from W_h, one step back multiplies a gradient by at most γ [1]_.
+
+    References
+    ----------
+    .. [1] R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks",
+       ICML 2013, PMLR 28:1310-1318, section 2.1.
+
+    Examples
+    --------
+    The sigmoid's derivative is largest at 0, and even there it is only 1/4.
+
+    >>> from rnn_notes import sigmoid
+    >>> float(sigmoid(0.0)), float(sigmoid.derivative(0.0)), sigmoid.gamma
+    (0.5, 0.25, 0.25)
+    """
+
+    name: str
+    function: Callable
+    derivative_from_output: Callable
+    gamma: float
+
+    def __call__(self, z, out=None):
+        """φ(z); see the attribute `function`."""
+        return self.function(z, out=out)
+
+    def derivative(self, z):
+        """Return φ′(z).
+
+        Parameters
+        ----------
+        z : float or ndarray of floats
+            The input of the activation.
+
+        Returns
+        -------
+        float or ndarray
+            φ′ at each element of `z`. For `relu`, φ′(0) = 0.
+
+        Examples
+        --------
+        The derivative and its value from the output are the same numbers.
+
+        >>> import numpy as np
+        >>> from rnn_notes import tanh
+        >>> z = np.array([-1.0, 0.0, 1.0])
+        >>> tanh.derivative(z).round(3)
+        array([0.42, 1.  , 0.42])
+        >>> bool(np.all(tanh.derivative(z) == tanh.derivative_from_output(np.tanh(z))))
+        True
+        """
+        return self.derivative_from_output(self(z))
+
+
+def _sigmoid(z, out=None):
+    # 1 / (1 + exp(-z)) overflows for large -z. This is the same function, and tanh cannot overflow.
+    return np.add(0.5 * np.tanh(0.5 * z), 0.5, out=out)
+
+
+def _sigmoid_derivative(h, out=None):
+    return np.multiply(h, np.subtract(1.0, h, out=out), out=out)  # h (1 - h)
+
+
+def _tanh_derivative(h, out=None):
+    return np.subtract(1.0, np.multiply(h, h, out=out), out=out)  # 1 - h²
+
+
+def _relu(z, out=None):
+    return np.maximum(z, 0.0, out=out)
+
+
+def _relu_derivative(h, out=None):
+    return np.heaviside(h, 0.0, out=out)  # 1 for h > 0, else 0
+
+
+def _identity_derivative(h, out=None):
+    out = np.empty_like(h) if out is None else out
+    out[...] = 1.0
+    return out
+
+
+tanh = Activation("tanh", np.tanh, _tanh_derivative, gamma=1.0)
+sigmoid = Activation("sigmoid", _sigmoid, _sigmoid_derivative, gamma=0.25)
+relu = Activation("relu", _relu, _relu_derivative, gamma=1.0)
+identity = Activation("identity", np.positive, _identity_derivative, gamma=1.0)
+
+ACTIVATIONS = {activation.name: activation for activation in (tanh, sigmoid, relu, identity)}

@@ -1,0 +1,67 @@
+"""One look for every figure: the face, the sizes, and what each color means."""
+
+from functools import wraps
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib import font_manager
+from matplotlib.colors import LinearSegmentedColormap
+
+FACE = "Source Serif 4"
+FONT = Path(__file__).with_name("SourceSerif4-Regular.ttf")
+
+# The same thing has the same color on all pages. Blue, green and vermilion are Okabe and Ito's, which
+# readers with any kind of color blindness can tell apart; blue and vermilion are darkened for white paper.
+INK = "#1c2024"  # text, axes, and what is neither
+FAINT = "#80868c"  # guides
+PAPER = "#f4f2ec"  # the ground of nodes, and the middle of the scale of norms
+SHRINKS = "#00629c"  # vanishing, and what the activation takes
+STEADY = "#00825f"  # norms that last
+GROWS = "#b84d00"  # exploding, and what W_h gives
+MARK, MARK_START = "#4a8fc4", "#d9732b"  # the mark's blue and orange, for light and dark grounds alike
+NORMS = LinearSegmentedColormap.from_list("norms", [SHRINKS, PAPER, GROWS])  # log norms around 0
+
+WIDTH = 6.8  # inches; the text column of a page
+
+STYLE = {
+    "font.family": [FACE, "DejaVu Serif"],
+    "mathtext.fontset": "cm",
+    "font.size": 10.5,
+    "axes.titlesize": 10.5,
+    "axes.labelsize": 10.5,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 144,
+    "svg.fonttype": "path",
+}
+
+
+def styled(draw):
+    """Return a drawing function that draws in this style, and leaves the reader's own settings alone."""
+
+    @wraps(draw)
+    def wrapper(*args, **kwargs):
+        if FACE not in font_manager.get_font_names():
+            font_manager.fontManager.addfont(FONT)
+        plt.draw_if_interactive()  # loads the backend: Jupyter's changes settings, which the context would undo
+        with plt.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+            figure.draw_without_rendering()  # tick labels are made when drawn: make them in this style
+        return figure
+
+    return wrapper

@@ -1,0 +1,363 @@
+"""The recurrent network: forward, backward through time, and the Jacobians in between."""
+
+from dataclasses import dataclass
+from operator import index
+
+import numpy as np
+
+from rnn_notes.activations import ACTIVATIONS
+
+
+@dataclass(frozen=True, eq=False)
+class RNNGradients:
+    """Gradients of a loss, each of the shape of what it is the gradient for.
+
+    Attributes
+    ----------
+    W_x, W_h, b : ndarray
+        For the parameters, of shapes (H, I), (H, H) and (H,).
+    x : ndarray
+        For the input, of shape (T, B, I).
+    h0 : ndarray
+        For the initial state, of shape (B, H).
+    """
+
+    W_x: np.ndarray
+    W_h: np.ndarray
+    b: np.ndarray
+    x: np.ndarray
+    h0: np.ndarray
+
+
+class RNN:
+    """The recurrent network h⁽ᵗ⁾ = φ(W_h h⁽ᵗ⁻¹⁾ + W_x x⁽ᵗ⁾ + b) of Elman [1]_.
+
+    The parameters are kept, not copied, so an update in place trains the network.
+
+    Parameters
+    ----------
+    W_x : ndarray of shape (H, I)
+        Input weights, float32 or float64. All other arrays must have the same dtype.
+    W_h : ndarray of shape (H, H)
+        Recurrent weights.
+    b : ndarray of shape (H,)
+        Bias.
+    activation : {"tanh", "sigmoid", "relu", "identity"}
+        The name of φ.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is not a NumPy array, or has another dtype.
+    ValueError
+        If a parameter has another shape, is empty or not finite, or the activation is unknown.
+
+    References
+    ----------
+    .. [1] J. L. Elman, "Finding structure in time", Cognitive Science 14(2):179-211, 1990,
+       doi:10.1207/s15516709cog1402_1.
+
+    Examples
+    --------
+    One unit without bias or input, so h⁽³⁾ = w³ h⁽⁰⁾. By hand, ∂h⁽³⁾/∂h⁽⁰⁾ = w³ and ∂h⁽³⁾/∂w = 3 w² h⁽⁰⁾.
+
+    >>> import numpy as np
+    >>> from rnn_notes import RNN
+    >>> rnn = RNN(W_x=np.array([[1.0]]), W_h=np.array([[0.2]]), b=np.zeros(1), activation="identity")
+    >>> x = np.zeros((3, 1, 1))
+    >>> h = rnn.forward(x, h0=np.array([[0.9]]))
+    >>> h.ravel().round(4)
+    array([0.9   , 0.18  , 0.036 , 0.0072])
+    >>> gradients = rnn.backward(x, h, dh=np.ones((1, 1)))
+    >>> gradients.h0.round(4), gradients.W_h.round(4)
+    (array([[0.008]]), array([[0.108]]))
+    """
+
+    def __init__(self, W_x, W_h, b, activation="tanh"):
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            known = ", ".join(map(repr, ACTIVATIONS))
+            raise ValueError(f"activation must be one of {known}, got {activation!r}")
+        self.W_x, self.W_h, self.b, self.activation = W_x, W_h, b, ACTIVATIONS[activation]
+        self._check_parameters()
+
+    def forward(self, x, h0=None):
+        """Run the network over a batch of sequences.
+
+        Parameters
+        ----------
+        x : ndarray of shape (T, B, I)
+            Input: time, batch, feature. ``x[t - 1]`` is x⁽ᵗ⁾.
+        h0 : ndarray of shape (B, H), optional
+            Initial state; zeros if not given.
+
+        Returns
+        -------
+        ndarray of shape (T + 1, B, H)
+            The states. ``h[0]`` is the initial state, and ``h[t]`` is h⁽ᵗ⁾.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type, dtype or shape, is empty or not finite.
+
+        Examples
+        --------
+        The unit rectifies what comes in, less what it was before.
+
+        >>> import numpy as np
+        >>> from rnn_notes import RNN
+        >>> rnn = RNN(np.ones((1, 1)), np.array([[-1.0]]), np.zeros(1), activation="relu")
+        >>> x = np.array([1.0, 0.0, 3.0]).reshape(3, 1, 1)
+        >>> rnn.forward(x).ravel()
+        array([0., 1., 0., 3.])
+        """
+        self._check_parameters()
+        (H, inputs), dtype = self.W_x.shape, self.W_x.dtype
+        T, B, _ = _check_array("x", x, dtype, ("T", "B", inputs))
+        if h0 is not None:
+            _check_array("h0", h0, dtype, (B, H))
+        h = np.empty((T + 1, B, H), dtype)
+        h[0] = 0.0 if h0 is None else h0
+
+        # For speed: one product for the inputs of all steps. h[t] holds W_x x⁽ᵗ⁾ + b until the loop gets to it.
+        np.dot(x.reshape(T * B, inputs), self.W_x.T, out=h[1:].reshape(T * B, H))
+        h[1:] += self.b
+        W_h_T = np.ascontiguousarray(self.W_h.T)  # for speed: products with a transposed view are slower
+        recurrent = np.empty((B, H), dtype)  # for speed: one place for W_h h⁽ᵗ⁻¹⁾, not a new one each step
+        phi = self.activation.function
+        for t in range(1, T + 1):
+            z = h[t]
+            z += np.dot(h[t - 1], W_h_T, out=recurrent)  # for speed: np.dot has less overhead than @
+            phi(z, out=z)
+        return h
+
+    def backward(self, x, h, dh, window=None):
+        """Backpropagate through time [1]_.
+
+        Parameters
+        ----------
+        x : ndarray of shape (T, B, I)
+            The input given to `forward`.
+        h : ndarray of shape (T + 1, B, H)
+            The states that `forward` returned.
+        dh : ndarray of shape (T, B, H) or (B, H)
+            The direct dependence of the loss on the states: ``dh[t - 1]`` is ∂L/∂h⁽ᵗ⁾ with all other states
+            fixed. Of shape (B, H) for a loss that sees only the last state.
+        window : int, optional
+            Truncate [2]_: the loss term at step t reaches h⁽ᵗ⁾, h⁽ᵗ⁻¹⁾, ..., h⁽ᵗ⁻ᵏ⁾ with k = `window`, and no
+            earlier state. Weights and inputs count where they enter a reached state, and h⁽⁰⁾ is reached if
+            t <= window. So ``window=T`` gives the full gradients. Time grows with T · window, or with `window`
+            for a loss on the last state. Memory grows with T alone.
+
+        Returns
+        -------
+        RNNGradients
+            With attributes `W_x`, `W_h`, `b`, `x` and `h0`, summed over the batch for the parameters.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type, dtype or shape, is empty or not finite, or `window` is below 1.
+
+        References
+        ----------
+        .. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it",
+           Proceedings of the IEEE 78(10):1550-1560, 1990, doi:10.1109/5.58337.
+        .. [2] R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of recurrent
+           network trajectories", Neural Computation 2(4):490-501, 1990, doi:10.1162/neco.1990.2.4.490.
+
+        Examples
+        --------
+        A window shorter than the sequence loses what the early inputs did to the last state.
+
+        >>> import numpy as np
+        >>> from rnn_notes import RNN
+        >>> rnn = RNN(np.ones((1, 1)), np.array([[0.5]]), np.zeros(1), activation="identity")
+        >>> x = np.ones((4, 1, 1))
+        >>> h = rnn.forward(x)
+        >>> rnn.backward(x, h, dh=np.ones((1, 1))).x.ravel()
+        array([0.125, 0.25 , 0.5  , 1.   ])
+        >>> rnn.backward(x, h, dh=np.ones((1, 1)), window=1).x.ravel()
+        array([0. , 0. , 0.5, 1. ])
+        """
+        (H, inputs), dtype = self.W_x.shape, self.W_x.dtype
+        T, B, _ = _check_array("x", x, dtype, ("T", "B", inputs))
+        _check_array("h", h, dtype, (T + 1, B, H))
+        _check_array("dh", dh, dtype, (T, B, H), (B, H))
+        window = T if window is None else min(_check_integer("window", window, 1), T)
+
+        if dh.ndim == 3 and window == T:
+            dz, dh0 = self._backward_full(h, dh)
+        else:  # terms that end at different states cannot be added up; a loss on the last state is one term
+            dz, dh0 = self._backward_window(h, dh.reshape(-1, B, H), window)
+
+        dz = dz.reshape(T * B, H)  # for speed: all steps are rows of one product per parameter
+        return RNNGradients(
+            W_x=dz.T @ x.reshape(T * B, inputs),
+            W_h=dz.T @ h[:-1].reshape(T * B, H),
+            b=np.ones(T * B, dtype) @ dz,  # for speed: the same as dz.sum(axis=0)
+            x=(dz @ self.W_x).reshape(x.shape),
+            h0=dh0,
+        )
+
+    def _backward_full(self, h, dh):
+        """Return ∂L/∂z of every step and ∂L/∂h[0], all loss terms together: one pass from the last step."""
+        T, B, H = dh.shape
+        # For speed: φ′(z) of all steps at once. The loop turns φ′(z) into ∂L/∂z.
+        dz = self.activation.derivative_from_output(h[1:], out=np.empty((T, B, H), h.dtype))
+        dh_next = np.zeros((B, H), h.dtype)  # nothing arrives at the last step
+        for t in reversed(range(T)):
+            # dh_next is the gradient arriving from the next step. It is added because a state influences the
+            # loss along two paths, directly and through the next state, and gradients along paths add.
+            dh_next += dh[t]
+            dz_t = dz[t]
+            dz_t *= dh_next
+            # Here the gradient vanishes or explodes: it was just multiplied by φ′(z), it is now multiplied by
+            # W_hᵀ, and the same happens again at every step back.
+            np.dot(dz_t, self.W_h, out=dh_next)  # one row W_hᵀ ∂L/∂z for each sequence of the batch
+        return dz, dh_next
+
+    def _backward_window(self, h, dh, window):
+        """Return the same, with each loss term taken back at most `window` steps.
+
+        The terms `dh` belong to the last ``len(dh)`` states. For speed, all of them go back together, one step
+        at a time.
+        """
+        slope = self.activation.derivative_from_output(h[1:])
+        first, end = len(h) - len(dh), len(h)
+        total = np.zeros_like(h)  # ∂L/∂h[0], ..., ∂L/∂h[T]
+        total[first:end] = dh
+        for _ in range(window):
+            if first == 0:
+                first, dh = 1, dh[1:]  # the first term is at h[0] and has arrived
+            dz = dh * slope[first - 1 : end - 1]
+            dh = (dz.reshape(-1, dz.shape[-1]) @ self.W_h).reshape(dz.shape)
+            first, end = first - 1, end - 1
+            total[first:end] += dh
+        return slope * total[1:], total[0].copy()
+
+    def step_jacobians(self, h):
+        """Return the Jacobian of every step, ∂h⁽ᵗ⁾/∂h⁽ᵗ⁻¹⁾ = diag(φ′(z⁽ᵗ⁾)) W_h.
+
+        Parameters
+        ----------
+        h : ndarray of shape (T + 1, B, H)
+            The states that `forward` returned.
+
+        Returns
+        -------
+        ndarray of shape (T, B, H, H)
+            ``J[t - 1]`` is ∂h[t]/∂h[t-1], for each sequence of the batch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `h` has the wrong type, dtype or shape, is empty or not finite.
+
+        Examples
+        --------
+        A tanh unit at 0 passes the whole weight on. A saturated unit passes on less.
+
+        >>> import numpy as np
+        >>> from rnn_notes import RNN
+        >>> rnn = RNN(np.ones((1, 1)), np.array([[2.0]]), np.zeros(1))
+        >>> h = rnn.forward(np.array([0.0, 1.0]).reshape(2, 1, 1))
+        >>> rnn.step_jacobians(h).ravel().round(3)
+        array([2.  , 0.84])
+        """
+        self._check_states(h)
+        return self.activation.derivative_from_output(h[1:])[..., None] * self.W_h
+
+    def jacobian_product(self, h, k, t):
+        """Return ∂h⁽ᵗ⁾/∂h⁽ᵏ⁾, the product of the step Jacobians from t down to k + 1.
+
+        Parameters
+        ----------
+        h : ndarray of shape (T + 1, B, H)
+            The states that `forward` returned.
+        k, t : int
+            The steps, 0 <= k <= t <= T.
+
+        Returns
+        -------
+        ndarray of shape (B, H, H)
+            For each sequence of the batch; the identity for k = t.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type, dtype or shape, is empty or not finite, or if k or t is out of
+            range.
+
+        Examples
+        --------
+        Without an activation the product is a power of W_h.
+
+        >>> import numpy as np
+        >>> from rnn_notes import RNN
+        >>> W_h = np.array([[0.0, 2.0], [1.0, 0.0]])
+        >>> rnn = RNN(np.ones((2, 1)), W_h, np.zeros(2), activation="identity")
+        >>> h = rnn.forward(np.ones((4, 1, 1)))
+        >>> rnn.jacobian_product(h, k=0, t=4)[0]
+        array([[4., 0.],
+               [0., 4.]])
+        """
+        T, B, H = self._check_states(h)
+        t = _check_integer("t", t, 0, T)
+        k = _check_integer("k", k, 0, t)
+        product = np.tile(np.eye(H, dtype=h.dtype), (B, 1, 1))
+        for s in range(t, k, -1):
+            slope = self.activation.derivative_from_output(h[s])
+            product = (product * slope[:, None, :]) @ self.W_h  # times diag(φ′(z)) W_h, from the right
+        return product
+
+    def _check_parameters(self):
+        _check_array("W_x", self.W_x, None, ("H", "I"))
+        H, dtype = len(self.W_x), self.W_x.dtype
+        _check_array("W_h", self.W_h, dtype, (H, H))
+        _check_array("b", self.b, dtype, (H,))
+
+    def _check_states(self, h):
+        states, B, H = _check_array("h", h, self.W_x.dtype, ("T + 1", "B", len(self.W_h)))
+        if states < 2:
+            raise ValueError(f"h must have shape (T + 1, B, {H}) with T at least 1, got {h.shape}")
+        return states - 1, B, H
+
+
+def _check_array(name, value, dtype, *shapes):
+    """Return the shape of `value`; raise unless it is one of `shapes`, and `value` a finite array of `dtype`.
+
+    A letter in a shape stands for any size from 1. The dtype None stands for float32 or float64.
+    """
+    if type(value) is not np.ndarray:
+        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
+    if value.dtype not in ([np.float32, np.float64] if dtype is None else [dtype]):
+        raise TypeError(f"{name} must have dtype {dtype or 'float32 or float64'}, got {value.dtype}")
+
+    def fits(shape):
+        return len(shape) == value.ndim and all(
+            size > 0 if isinstance(expected, str) else size == expected
+            for size, expected in zip(value.shape, shape, strict=True)
+        )
+
+    if not any(map(fits, shapes)):
+        expected = " or ".join(str(shape).replace("'", "") for shape in shapes)
+        raise ValueError(f"{name} must have shape {expected}, each size at least 1, got {value.shape}")
+    if not np.isfinite(value).all():
+        where = tuple(map(int, np.argwhere(~np.isfinite(value))[0]))
+        raise ValueError(f"{name} must be finite, got {value[where]} at index {where}")
+    return value.shape
+
+
+def _check_integer(name, value, low, high=None):
+    """Return `value` as int; raise unless it is an integer from `low` to `high`."""
+    expected = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+    try:
+        number = index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be {expected}, got {value!r}")
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+    return number
