@@ -119,7 +119,7 @@ class RNN:
         h = np.empty((T + 1, B, H), dtype)
         h[0] = 0.0 if h0 is None else h0
 
-        # For speed: one product for the inputs of all steps. h[t] holds W_x x⁽ᵗ⁾ + b until the loop gets to it.
+        # For speed: one product for the inputs of all steps. h[t] holds W_x x⁽ᵗ⁾ + b until its turn.
         np.dot(x.reshape(T * B, inputs), self.W_x.T, out=h[1:].reshape(T * B, H))
         h[1:] += self.b
         W_h_T = np.ascontiguousarray(self.W_h.T)  # for speed: products with a transposed view are slower
@@ -146,8 +146,8 @@ class RNN:
         window : int, optional
             Truncate [2]_: the loss term at step t reaches h⁽ᵗ⁾, h⁽ᵗ⁻¹⁾, ..., h⁽ᵗ⁻ᵏ⁾ with k = `window`, and no
             earlier state. Weights and inputs count where they enter a reached state, and h⁽⁰⁾ is reached if
-            t <= window. So ``window=T`` gives the full gradients. Time grows with T · window, or with `window`
-            for a loss on the last state. Memory grows with T alone.
+            t <= window. So ``window=T`` gives the full gradients. Time grows with T · window, or only with
+            `window` for a loss on the last state. Memory grows with T alone.
 
         Returns
         -------
@@ -163,8 +163,9 @@ class RNN:
         ----------
         .. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it",
            Proceedings of the IEEE 78(10):1550-1560, 1990, doi:10.1109/5.58337.
-        .. [2] R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of recurrent
-           network trajectories", Neural Computation 2(4):490-501, 1990, doi:10.1162/neco.1990.2.4.490.
+        .. [2] R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of
+           recurrent network trajectories", Neural Computation 2(4):490-501, 1990,
+           doi:10.1162/neco.1990.2.4.490.
 
         Examples
         --------
@@ -201,27 +202,27 @@ class RNN:
         )
 
     def _backward_full(self, h, dh):
-        """Return ∂L/∂z of every step and ∂L/∂h[0], all loss terms together: one pass from the last step."""
+        """Return ∂L/∂z of every step and ∂L/∂h[0], in one sweep from the end."""
         T, B, H = dh.shape
         # For speed: φ′(z) of all steps at once. The loop turns φ′(z) into ∂L/∂z.
         dz = self.activation.derivative_from_output(h[1:], out=np.empty((T, B, H), h.dtype))
         dh_next = np.zeros((B, H), h.dtype)  # nothing arrives at the last step
         for t in reversed(range(T)):
-            # dh_next is the gradient arriving from the next step. It is added because a state influences the
-            # loss along two paths, directly and through the next state, and gradients along paths add.
+            # dh_next is the gradient that arrives from the next step. It is added,
+            # because a state acts on the loss along two paths: directly, and
+            # through the next state. Gradients along different paths add.
             dh_next += dh[t]
-            dz_t = dz[t]
-            dz_t *= dh_next
-            # Here the gradient vanishes or explodes: it was just multiplied by φ′(z), it is now multiplied by
-            # W_hᵀ, and the same happens again at every step back.
-            np.dot(dz_t, self.W_h, out=dh_next)  # one row W_hᵀ ∂L/∂z for each sequence of the batch
+            # Here the gradient vanishes or explodes: times φ′(z), and then times
+            # W_h. Every step back repeats these two lines.
+            dz_t = np.multiply(dz[t], dh_next, out=dz[t])
+            np.dot(dz_t, self.W_h, out=dh_next)  # row by row: W_hᵀ ∂L/∂z
         return dz, dh_next
 
     def _backward_window(self, h, dh, window):
         """Return the same, with each loss term taken back at most `window` steps.
 
-        The terms `dh` belong to the last ``len(dh)`` states. For speed, all of them go back together, one step
-        at a time.
+        The terms `dh` belong to the last ``len(dh)`` states. For speed, all of them go back together, step by
+        step.
         """
         slope = self.activation.derivative_from_output(h[1:])
         first, end = len(h) - len(dh), len(h)
@@ -234,7 +235,7 @@ class RNN:
             dh = (dz.reshape(-1, dz.shape[-1]) @ self.W_h).reshape(dz.shape)
             first, end = first - 1, end - 1
             total[first:end] += dh
-        return slope * total[1:], total[0].copy()
+        return slope * total[1:], total[0]
 
     def step_jacobians(self, h):
         """Return the Jacobian of every step, ∂h⁽ᵗ⁾/∂h⁽ᵗ⁻¹⁾ = diag(φ′(z⁽ᵗ⁾)) W_h.

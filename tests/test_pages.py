@@ -90,6 +90,13 @@ def test_description(page):
 
 
 @pytest.mark.parametrize("page", EXECUTED, ids=by_name)
+def test_code_fits_the_column(page):
+    """No line of shown code is wider than the text column of the site."""
+    lines = [line for cell in copied(page) for line in cell.splitlines()]
+    assert max(map(len, lines)) <= 84
+
+
+@pytest.mark.parametrize("page", EXECUTED, ids=by_name)
 def test_figures_have_words(page):
     """Every cell that draws gives its figure a name, a caption and an alternative text."""
     for cell in cells(page):

@@ -87,7 +87,7 @@ def test_gradients_equal_central_differences(activation, size, seed, last):
         states = moved.forward(arrays["x"], arrays["h0"])
         return np.sum(dh * (states[-1] if last else states[1:]))
 
-    step = 1e-5 if activation == "relu" else 1e-3
+    step = 1e-5 if activation == "relu" else 1e-4
     expected = {
         name: central_differences(lambda a, name=name: loss(**{name: a}), array, step).reshape(array.shape)
         for name, array in given_arrays.items()
@@ -158,7 +158,7 @@ def test_loss_on_the_last_state_is_a_loss_on_every_step_with_zeros(activation):
 
 @every_activation
 def test_gradients_equal_real_time_recurrent_learning(activation):
-    """Carry ∂h[t]/∂(parameters, h0) forward in time, for one sequence, and add up the loss terms on the way."""
+    """Carry ∂h[t]/∂(parameters, h0) forward in time, for one sequence, and add up the loss terms."""
     T, inputs, H = 6, 2, 3
     rnn, x, h0, dh = random_run(T, 1, inputs, H, activation)
     h = rnn.forward(x, h0)
@@ -193,7 +193,7 @@ def test_gradients_equal_real_time_recurrent_learning(activation):
 )
 def test_gradients_equal_pytorch(activation, last, size):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    T, B, inputs, H = size
+    _, _, inputs, H = size
     rnn, x, h0, dh = random_run(*size, activation, last=last)
     theirs = torch.nn.RNN(inputs, H, nonlinearity=activation, dtype=torch.float64)
     leaves = {"W_x": theirs.weight_ih_l0, "W_h": theirs.weight_hh_l0, "b": theirs.bias_ih_l0}
@@ -236,7 +236,7 @@ def test_jacobian_product(activation, size, seed, data):
         z = h[k:t] @ rnn.W_h.T + x[k:t] @ rnn.W_x.T + rnn.b
         assume(activation != "relu" or np.abs(z).min() > 1e-3)
         last_state = lambda start: rnn.forward(x[k:t], start)[-1]  # noqa: E731
-        step = 1e-5 if activation == "relu" else 1e-3
+        step = 1e-5 if activation == "relu" else 1e-4
         numeric = central_differences(last_state, h[k], step).reshape(B, H, B, H)
         for n in range(B):
             np.testing.assert_allclose(product[n], numeric[n, :, n], rtol=1e-6, atol=1e-9)
@@ -384,7 +384,6 @@ def test_wrong_shape(name, shape):
     ("spoil", "error", "message"),
     [
         (lambda a: a.tolist(), TypeError, "must be a numpy.ndarray, got list"),
-        (lambda a: None, TypeError, "must be a numpy.ndarray, got NoneType"),
         (np.ma.masked_array, TypeError, "must be a numpy.ndarray, got MaskedArray"),
         (lambda a: a.astype(int), TypeError, "got int64"),
         (lambda a: a.astype(bool), TypeError, "got bool"),
@@ -394,11 +393,10 @@ def test_wrong_shape(name, shape):
         (lambda a: spoiled(np.nan, *a.shape), ValueError, "must be finite, got nan at index ("),
         (lambda a: spoiled(-np.inf, *a.shape), ValueError, "must be finite, got -inf at index ("),
     ],
+    ids=["list", "masked", "int", "bool", "complex", "object", "float16", "nan", "inf"],
 )
 def test_wrong_type_or_value(name, spoil, error, message):
     value = spoil(np.zeros(BAD_ARRAYS[name][0]))
-    if name == "h0" and value is None:
-        pytest.skip("h0=None means zeros")
     with pytest.raises(error) as caught:
         call(**{name: value})
     assert str(caught.value).startswith(f"{name} must ")
@@ -438,11 +436,22 @@ def test_wrong_option(name, value, error):
     assert repr(value) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "ask", [lambda rnn, h: rnn.step_jacobians(h), lambda rnn, h: rnn.jacobian_product(h, 0, 0)]
+)
+def test_states_of_no_step(ask):
+    rnn = random_run(5, 2, 3, 4)[0]
+    with pytest.raises(
+        ValueError, match=r"^h must have shape \(T \+ 1, B, 4\) with T at least 1, got \(1, 2, 4\)$"
+    ):
+        ask(rnn, zeros(1, 2, 4))
+
+
 def test_unknown_activation_lists_the_known():
     with pytest.raises(ValueError, match="'tanh', 'sigmoid', 'relu', 'identity', got 'gelu'"):
         call(activation="gelu")
 
 
 def test_k_after_t():
-    with pytest.raises(ValueError, match="^k must be an integer from 0 to 2, got 3$"):
+    with pytest.raises(ValueError, match=r"^k must be an integer from 0 to 2, got 3$"):
         call(k=3, t=2)

@@ -5,7 +5,9 @@ that names page and line, so the build stops. KaTeX itself (script, styles, font
 _static/katex as published; only the styles and fonts go into the site.
 """
 
+import re
 from functools import cache
+from html import escape
 from pathlib import Path
 
 import quickjs
@@ -27,7 +29,8 @@ def renderer():
 
 @cache
 def render(tex, display):
-    return renderer()(tex, display)
+    html = renderer()(tex, display)
+    return re.sub(r"<annotation.*?</annotation>", "", html)  # the TeX source, which nothing here reads
 
 
 def math_html(node, display):
@@ -37,7 +40,7 @@ def math_html(node, display):
     except quickjs.JSException as error:
         message = str(error).splitlines()[0].removeprefix("ParseError: ")
         logging.getLogger(__name__).warning("%s\n%s", message, tex, location=node, type="katex")
-        return f"<code>{nodes.unescape(tex)}</code>"
+        return f"<code>{escape(tex)}</code>"
 
 
 def visit_inline(self, node):

@@ -25,11 +25,11 @@ def unrolled_graph(steps=4):
     >>> from rnn_notes import figures
     >>> figure = figures.unrolled_graph(steps=3)
     >>> figure.get_size_inches().tolist()
-    [6.8, 3.4]
+    [5.8, 2.9]
     """
     if steps < 2:
         raise ValueError(f"steps must be at least 2, got {steps!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     axes.set(xlim=(-0.4, steps + 1.1), ylim=(-1.5, 1.55), aspect="equal")
     axes.axis("off")
     radius = 0.27
@@ -98,8 +98,8 @@ def jacobian_norm_map(norms):
     logs[upper] = np.log10(norms[upper])
     bound = np.nanmax(np.abs(logs)) or 1.0
 
-    figure, axes = plt.subplots(figsize=(WIDTH, 4.0))
-    image = axes.imshow(logs, cmap=NORMS, vmin=-bound, vmax=bound, origin="lower", interpolation="nearest")
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.7))
+    image = axes.imshow(logs, cmap=NORMS, vmin=-bound, vmax=bound, origin="lower", interpolation="none")
     axes.plot([-0.5, T + 0.5], [-0.5, T + 0.5], color=INK, linewidth=0.7)
     axes.set(xlabel="later step $t$", ylabel="earlier step $k$")
     axes.text(0.05, 0.95, "no path:\nthe future does not\nact on the past", transform=axes.transAxes,
@@ -142,7 +142,7 @@ def norm_by_distance(taken, given):
         (taken * given, INK, r"the norm: their product"),
         (taken, SHRINKS, r"what $\varphi'$ takes"),
     ]
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     axes.axhline(1, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))
     for factors, color, label in curves:
         norm = np.cumprod([1.0, *factors])

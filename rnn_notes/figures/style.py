@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
-FACE = "Source Serif 4"
-FONT = Path(__file__).with_name("SourceSerif4-Regular.ttf")
+FACE = "Lecture Serif"
+FONT = Path(__file__).with_name("LectureSerif-Regular.otf")
 
 # The same thing has the same color on all pages. Blue, green and vermilion are Okabe and Ito's, which
 # readers with any kind of color blindness can tell apart; blue and vermilion are darkened for white paper.
@@ -21,11 +21,11 @@ GROWS = "#b84d00"  # exploding, and what W_h gives
 MARK, MARK_START = "#4a8fc4", "#d9732b"  # the mark's blue and orange, for light and dark grounds alike
 NORMS = LinearSegmentedColormap.from_list("norms", [SHRINKS, PAPER, GROWS])  # log norms around 0
 
-WIDTH = 6.8  # inches; the text column of a page
+WIDTH = 5.8  # inches; narrow enough that a phone leaves the labels legible
 
 STYLE = {
     "font.family": [FACE, "DejaVu Serif"],
-    "mathtext.fontset": "cm",
+    "mathtext.fontset": "cm",  # as KaTeX on the pages
     "font.size": 10.5,
     "axes.titlesize": 10.5,
     "axes.labelsize": 10.5,
