@@ -21,7 +21,7 @@ help:
 	@echo "make linkcheck  try every outside link (needs the internet)"
 	@echo "make clean      delete what was built; the environment in .venv stays"
 	@echo "make help       this list"
-	@echo "Another Python: make html PYTHON=python3.13"
+	@echo "Another Python: rm -r .venv, then make html PYTHON=python3.13"
 
 # A build that stops half-way, or fails on a warning, leaves pages that Sphinx takes for finished:
 # .unfinished says so to the next build, which then writes them all (executed cells stay cached).
@@ -45,18 +45,19 @@ bench: environment
 	@$(BIN)/python -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
 
 linkcheck: environment
-	@$(SPHINX) --quiet --builder linkcheck docs _build/linkcheck
+	@$(SPHINX) -d _build/linkcheck/doctrees --quiet --builder linkcheck docs _build/linkcheck
 
 clean:
 	rm -rf _build .pytest_cache .hypothesis .benchmarks .ruff_cache
 
-# .venv/ready repeats what the environment was made from; it is written last.
+# .venv/ready repeats what the environment was made from; it is written last, .venv/requirements after the
+# download, so that a moved clone or another pyproject.toml needs no network. Python itself may have gone (-x).
 environment:
-	@{ pwd; cat requirements.txt pyproject.toml; } | cmp -s - .venv/ready && exit; \
+	@{ pwd; cat requirements.txt pyproject.toml; } | cmp -s - .venv/ready && [ -x $(BIN)/python ] && exit; \
 	say() { echo "rnn-notes: $$*" >&2; exit 1; }; \
-	grep -v -e '^#' requirements.txt | cmp -s - .venv/requirements && [ -e .venv/ready ] || { \
+	grep -v -e '^#' requirements.txt | cmp -s - .venv/requirements && [ -x $(BIN)/python ] || { \
 		$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
-			|| say "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1); install one and name it: make html PYTHON=python3.13"; \
+			|| say "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | grep ^Python || echo missing); install one and name it: make html PYTHON=python3.13"; \
 		echo "Making the environment in .venv (once; a minute or so)"; \
 		rm -rf .venv; \
 		$(PYTHON) -m venv .venv >/dev/null 2>&1 \

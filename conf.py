@@ -14,6 +14,7 @@ release = version = rnn_notes.__version__
 
 extensions = [
     "execution",                 # runs the cells, in parallel, keyed by what they depend on
+    "changes",                   # reads every page again when they change what they show of one another
     "katex",                     # formulas, rendered at build time
     "appearance",                # the mark, the site's address, numbers in the text
     "myst_nb",
@@ -57,7 +58,8 @@ html_static_path = ["docs/_static"]
 html_css_files = ["site.css"]
 templates_path = ["docs/_templates"]
 html_copy_source = False
+html_domain_indices = False      # genindex has it all
 html_theme_options = {
     "top_of_page_buttons": [],
-    "light_css_variables": {"font-stack": "'Source Serif 4', Georgia, serif"},
+    "light_css_variables": {"font-stack": "'Lecture Serif', Georgia, serif"},
 }

@@ -30,7 +30,7 @@ class RNNGradients:
 
 
 class RNN:
-    """The recurrent network h⁽ᵗ⁾ = φ(W_h h⁽ᵗ⁻¹⁾ + W_x x⁽ᵗ⁾ + b) of Elman [1]_.
+    """The recurrent network h⁽ᵗ⁾ = φ(W_h h⁽ᵗ⁻¹⁾ + W_x x⁽ᵗ⁾ + b) of Elman (1990).
 
     The parameters are kept, not copied, so an update in place trains the network.
 
@@ -54,8 +54,8 @@ class RNN:
 
     References
     ----------
-    .. [1] J. L. Elman, "Finding structure in time", Cognitive Science 14(2):179-211, 1990,
-       doi:10.1207/s15516709cog1402_1.
+    J. L. Elman, "Finding structure in time", Cognitive Science 14(2):179-211, 1990,
+    https://doi.org/10.1207/s15516709cog1402_1.
 
     Examples
     --------
@@ -132,7 +132,7 @@ class RNN:
         return h
 
     def backward(self, x, h, dh, window=None):
-        """Backpropagate through time [1]_.
+        """Backpropagate through time (Werbos 1990).
 
         Parameters
         ----------
@@ -144,10 +144,10 @@ class RNN:
             The direct dependence of the loss on the states: ``dh[t - 1]`` is ∂L/∂h⁽ᵗ⁾ with all other states
             fixed. Of shape (B, H) for a loss that sees only the last state.
         window : int, optional
-            Truncate [2]_: the loss term at step t reaches h⁽ᵗ⁾, h⁽ᵗ⁻¹⁾, ..., h⁽ᵗ⁻ᵏ⁾ with k = `window`, and no
-            earlier state. Weights and inputs count where they enter a reached state, and h⁽⁰⁾ is reached if
-            t <= window. So ``window=T`` gives the full gradients. Time grows with T · window, or only with
-            `window` for a loss on the last state. Memory grows with T alone.
+            Truncate (Williams and Peng 1990): the loss term at step t reaches h⁽ᵗ⁾, h⁽ᵗ⁻¹⁾, ..., h⁽ᵗ⁻ᵏ⁾ with
+            k = `window`, and no earlier state. Weights and inputs count where they enter a reached state, and
+            h⁽⁰⁾ is reached if t <= window. So ``window=T`` gives the full gradients. Time grows with
+            T · window, or only with `window` for a loss on the last state. Memory grows with T alone.
 
         Returns
         -------
@@ -161,11 +161,12 @@ class RNN:
 
         References
         ----------
-        .. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it",
-           Proceedings of the IEEE 78(10):1550-1560, 1990, doi:10.1109/5.58337.
-        .. [2] R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of
-           recurrent network trajectories", Neural Computation 2(4):490-501, 1990,
-           doi:10.1162/neco.1990.2.4.490.
+        P. J. Werbos, "Backpropagation through time: what it does and how to do it",
+        Proceedings of the IEEE 78(10):1550-1560, 1990, https://doi.org/10.1109/5.58337.
+
+        R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of
+        recurrent network trajectories", Neural Computation 2(4):490-501, 1990,
+        https://doi.org/10.1162/neco.1990.2.4.490.
 
         Examples
         --------
@@ -205,7 +206,8 @@ class RNN:
         """Return ∂L/∂z of every step and ∂L/∂h[0], in one sweep from the end."""
         T, B, H = dh.shape
         # For speed: φ′(z) of all steps at once. The loop turns φ′(z) into ∂L/∂z.
-        dz = self.activation.derivative_from_output(h[1:], out=np.empty((T, B, H), h.dtype))
+        dz = np.empty((T, B, H), h.dtype)
+        self.activation.derivative_from_output(h[1:], out=dz)
         dh_next = np.zeros((B, H), h.dtype)  # nothing arrives at the last step
         for t in reversed(range(T)):
             # dh_next is the gradient that arrives from the next step. It is added,

@@ -41,7 +41,8 @@ def packages_of_a_reader():
         if name not in found:
             found.add(name)
             waiting += [r for r in requires(name) or [] if "extra ==" not in r]
-    return {module for module, names in packages_distributions().items() if found & {n.lower() for n in names}}
+    modules = packages_distributions().items()
+    return {module for module, names in modules if found & {name.lower() for name in names}}
 
 
 # In the environment of the tests far more can be imported than a reader has: the rest is barred.
@@ -79,14 +80,16 @@ def test_examples(page):
     namespace, runner = {}, doctest.DocTestRunner()
     for block in blocks:
         line = text.count("\n", 0, block.start(1))
-        runner.run(doctest.DocTestParser().get_doctest(block[1], namespace, page.name, str(page), line), clear_globs=False)
+        test = doctest.DocTestParser().get_doctest(block[1], namespace, page.name, str(page), line)
+        runner.run(test, clear_globs=False)
     assert runner.summarize().failed == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
 def test_description(page):
     """Every page says in one or two sentences what it is, for search engines and link previews."""
-    assert re.search(r"^myst:\n  html_meta:\n    description: \S", page.read_text(encoding="utf-8"), re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"^myst:\n  html_meta:\n    description: \S", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", EXECUTED, ids=by_name)

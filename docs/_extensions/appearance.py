@@ -17,7 +17,7 @@ def draw_mark(app, config):
 
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(draw(), encoding="utf-8")
-    config.html_logo = config.html_favicon = str(mark)
+    config.html_logo = config.html_favicon = os.path.relpath(mark, app.confdir)
 
 
 def set_address(app, config):
@@ -25,6 +25,11 @@ def set_address(app, config):
     config.html_baseurl = os.environ.get("SITE_URL") or os.environ.get("READTHEDOCS_CANONICAL_URL", "")
     path = urlsplit(config.html_baseurl).path
     config.notfound_urls_prefix = path if path.endswith("/") else path + "/"
+
+
+def drop_mystnb_css(app, pagename, templatename, context, doctree):
+    """Leave out MyST-NB's 6 KB of styles: site.css has the few rules that our cells need."""
+    context["css_files"] = [css for css in context["css_files"] if "mystnb." not in str(css.filename)]
 
 
 class PowersOfTen(SphinxPostTransform):
@@ -44,5 +49,6 @@ class PowersOfTen(SphinxPostTransform):
 def setup(app):
     app.connect("config-inited", draw_mark, priority=510)  # after execution.py has named its folder
     app.connect("config-inited", set_address, priority=510)
+    app.connect("html-page-context", drop_mystnb_css)
     app.add_post_transform(PowersOfTen)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

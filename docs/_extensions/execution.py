@@ -12,20 +12,21 @@ import os
 import re
 import shutil
 import sys
-import sysconfig
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from hashlib import sha256
 from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.execute import cache as mystnb_cache
+from myst_nb.core.execute import direct as mystnb_direct
 from myst_nb.core.read import create_nb_reader
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from sphinx.errors import SphinxError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from sphinx.errors import ExtensionError
 from sphinx.util.display import status_iterator
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 # A warning in a cell is an error; what Jupyter's own code deprecates is not the page's concern.
 WARNINGS = (
     "import warnings; warnings.simplefilter('error'); "
@@ -47,22 +48,21 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "VECLIB_MAXIMUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
+    "PYTHONPATH": str(ROOT),  # this copy of the package, wherever another one is installed
+    "PYTHONSTARTUP": "",
     "MATPLOTLIBRC": os.devnull,
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
 
 
-class PageError(SphinxError):
-    category = "Page does not run"
-
-
 def fingerprint():
     """Return a short hash of everything but the cells that a page's outputs depend on."""
     digest = sha256(sys.version.encode())
-    for source in sorted([*ROOT.glob("rnn_notes/**/*.py"), Path(__file__)]):
-        digest.update(source.relative_to(ROOT).as_posix().encode() + source.read_bytes())
-    for installed in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
-        digest.update(installed.name.encode())
+    package = [file for file in ROOT.glob("rnn_notes/**/*") if file.is_file() and file.suffix != ".pyc"]
+    for source in sorted([*package, Path(__file__)]):
+        digest.update(source.name.encode() + source.read_bytes())
+    for installed in sorted({info.name for path in sys.path for info in Path(path).glob("*.dist-info")}):
+        digest.update(installed.encode())
     return digest.hexdigest()[:16]
 
 
@@ -71,30 +71,31 @@ def choose_cache(app, config):
     config.nb_execution_cache_path = str(Path(app.outdir).parent / "executed" / fingerprint())
 
 
-def describe(error, page, notebook):
-    """Return 'page:line: what happened' for the cell at which the page stopped."""
-    codes = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    number, (index, cell) = next(
-        (n, pair) for n, pair in enumerate(codes, 1) if pair[1].metadata.pop("stopped_here", False)
-    )
-    line = notebook.metadata.source_map[index]
-    if isinstance(error, CellExecutionError):
-        # The innermost line of the cell itself, as IPython's traceback marks it.
-        text = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback)
-        frames = re.findall(r"^Cell In\[\d+\], line (\d+)", text, re.MULTILINE)
-        body = next(i for i, text in enumerate(page.read_text(encoding="utf-8").splitlines()[line:])
-                    if text == cell.source.splitlines()[0])
-        line += body + int(frames[-1] if frames else 1)
-        reason = f"{error.ename}: {error.evalue}"
-    elif isinstance(error, CellTimeoutError):
-        reason = "the cell runs longer than its time limit (nb_execution_timeout in conf.py)"
-    else:
-        reason = f"the kernel died: {error}"
-    return f"{page.relative_to(ROOT)}:{line}: cell {number}: {reason}"
+def name(page, line, message):
+    """Return 'docs/page.md:line: message', the form in which editors find the place."""
+    return f"{page.relative_to(ROOT).as_posix()}:{line}: {message}"
+
+
+def describe(error, cell, page, line):
+    """Return the line of a page at which a cell stopped, and why; the cell's fence is at `line`."""
+    if isinstance(error, CellTimeoutError):
+        return line, "the cell runs longer than its time limit (nb_execution_timeout in conf.py)"
+    if not isinstance(error, CellExecutionError):
+        return line, f"the kernel died: {error}"
+    # The innermost line of this cell, as IPython's traceback marks it; <tokenize> is the cell as well.
+    here = rf"^ *(?:Cell In\[{cell.execution_count}\], line |File <tokenize>:)(\d+)"
+    frames = re.findall(here, re.sub(r"\x1b\[[0-9;]*m", "", error.traceback), re.MULTILINE)
+    # The code starts below the fence and the cell's options.
+    lines, code = page.read_text(encoding="utf-8-sig").splitlines(), cell.source.splitlines()
+    starts = [i for i in range(line, len(lines)) if lines[i : i + len(code)] == code]
+    if frames and starts:
+        line = starts[0] + int(frames[-1])
+    # A syntax error's message ends with a line number that counts in the cell.
+    return line, re.sub(r" \(\S+, line \d+\)$", "", f"{error.ename}: {error.evalue}".rstrip(": "))
 
 
 def run(notebook, page, timeout):
-    """Execute a notebook in place; return None, or the description of what stopped it."""
+    """Execute a notebook in place; return None, or what stopped it and where."""
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -103,54 +104,77 @@ def run(notebook, page, timeout):
         shutdown_kernel="immediate",
         record_timing=False,  # times would be other bytes in every build, and another key in the cache
     )
-    logging.getLogger("traitlets").setLevel(logging.WARNING)
     running = []
-    client.on_cell_execute = lambda cell, cell_index: running.append(cell)
+    client.on_cell_execute = lambda cell, cell_index: running.append(cell_index)
     try:
         client.execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        running[-1].metadata["stopped_here"] = True
-        return describe(error, page, notebook)
+    except Exception as error:
+        if not running:
+            return name(page, 1, f"the kernel does not start: {error}")
+        index, cells = running[-1], notebook.cells
+        number = sum(cell.cell_type == "code" for cell in cells[: index + 1])
+        line, reason = describe(error, cells[index], page, notebook.metadata.source_map[index])
+        return name(page, line, f"cell {number}: {reason}")
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if svg := output.get("data", {}).get("image/svg+xml"):
+                output.data["image/svg+xml"] = shrink(svg)
     return None
 
 
-def execute_pages(app, env, added, changed, removed):
+def shrink(svg):
+    """Return an SVG without its metadata, and with coordinates to a hundredth of a point."""
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", svg)
+
+
+def execute_pages(app, env, docnames):
     """Fill the cache with every page that is about to be read and is not in it yet."""
     cache = get_cache(app.config.nb_execution_cache_path)
-    waiting = []
-    for page in sorted(Path(env.doc2path(name)) for name in added | changed):
-        text = page.read_text(encoding="utf-8")
+    waiting, failures = [], []
+    for page in (Path(env.doc2path(docname)) for docname in docnames):
+        text = page.read_text(encoding="utf-8-sig")  # as Sphinx reads it
         reader = create_nb_reader(str(page), env.myst_config, env.mystnb_config, text)
         if reader is None:
             continue
-        notebook = reader.read(text)
         try:
+            notebook = reader.read(text)
             cache.match_cache_notebook(notebook)
         except KeyError:
             waiting.append((notebook, page, app.config.nb_execution_timeout))
-    if not waiting:
-        return []
-    for old in cache.path.parent.iterdir():
-        if old != cache.path:
-            shutil.rmtree(old)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda arguments: run(*arguments), waiting)
-        progress = status_iterator(
-            zip(waiting, results, strict=True), "running the cells of... ", "green", len(waiting),
-            stringify_func=lambda done: done[0][1].stem,
-        )
-        failures = []
-        for (notebook, page, _), failure in progress:
-            if failure:
+        except Exception as error:  # options of a cell that are no YAML
+            failures.append(name(page, 1, error))
+    if waiting:
+        for old in cache.path.parent.iterdir():
+            if old != cache.path:
+                shutil.rmtree(old, ignore_errors=True)
+    for talkative in ("traitlets", "asyncio"):  # run() says what happened
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
+    pool = ThreadPoolExecutor(max(1, app.parallel))
+    jobs = {pool.submit(run, *page): page for page in waiting}
+    try:
+        for job in status_iterator(
+            as_completed(jobs), "running the cells of... ", "green", len(jobs),
+            stringify_func=lambda job: jobs[job][1].stem,
+        ):
+            notebook, page, _ = jobs[job]
+            if failure := job.result():
                 failures.append(failure)
             else:
                 cache.cache_notebook_bundle(CacheBundleIn(notebook, str(page)), overwrite=True)
+    except KeyboardInterrupt:
+        os._exit(130)  # at once: waiting for the threads would wait for their cells; kernels miss us and end
     if failures:
-        raise PageError("\n".join(failures))
-    return []
+        sys.exit("\n".join(sorted(failures)))  # any other exception Sphinx would take for a bug, and report
+
+
+def refuse(notebook, **settings):
+    """Stand in for MyST-NB's own execution, which has neither the settings nor the checks of this one."""
+    raise ExtensionError("the page is missing in the cache, or sets another execution_mode for itself")
 
 
 def setup(app):
     app.connect("config-inited", choose_cache)
-    app.connect("env-get-outdated", execute_pages)
+    app.connect("env-before-read-docs", execute_pages)
+    mystnb_cache.single_nb_execution = mystnb_direct.single_nb_execution = refuse
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,7 +14,7 @@ def unrolled_graph(steps=4):
     Parameters
     ----------
     steps : int
-        The number of steps t that are drawn, at least 2.
+        The number of steps that are drawn, at least 2.
 
     Returns
     -------
@@ -42,14 +42,11 @@ def unrolled_graph(steps=4):
         """Draw from the rim of the node at `start` to the rim of the node at `end`."""
         patches = [Circle(center, radius + 0.03, transform=axes.transData) for center in (start, end)]
         axes.add_patch(FancyArrowPatch(
-            start, end, patchA=patches[0], patchB=patches[1], shrinkA=0, shrinkB=0, color=color, linewidth=width,
-            arrowstyle="-|>", mutation_scale=9, connectionstyle=f"arc3,rad={bend}"))
-
-    def name(t):
-        return "(t)" if t == steps else "(0)" if t == 0 else f"(t-{steps - t})"
+            start, end, patchA=patches[0], patchB=patches[1], shrinkA=0, shrinkB=0, color=color,
+            linewidth=width, arrowstyle="-|>", mutation_scale=9, connectionstyle=f"arc3,rad={bend}"))
 
     for t in range(steps + 1):
-        node(t, 0, f"$h^{{{name(t)}}}$")
+        node(t, 0, f"$h^{{({t})}}$")
         if t == 0:
             continue
         arrow((t - 1, 0), (t, 0), FAINT)
@@ -58,14 +55,15 @@ def unrolled_graph(steps=4):
         arrow((t, 0), (t - 0.5, -1.15), GROWS, 1.8, bend=-0.3)
         if t > 1:
             arrow((t, 0), (t - 1, 0), SHRINKS, 1.8, bend=0.55)
-            axes.text(t - 0.5, 0.42, rf"$\partial h^{{{name(t)}}}\!/\partial h^{{{name(t - 1)}}}$",
-                      ha="center", va="bottom", color=SHRINKS, size=9.5)
-    node(steps, 1.2, "$L^{(t)}$")
+            axes.text(t - 0.5, 0.42, rf"$\partial h^{{({t})}}\!/\partial h^{{({t - 1})}}$",
+                      ha="center", va="bottom", color=SHRINKS)
+    node(steps, 1.2, f"$L^{{({steps})}}$")
     arrow((steps, 0), (steps, 1.2), FAINT)
     arrow((steps, 1.2), (steps, 0), SHRINKS, 1.8, bend=-0.3)
-    axes.text(steps + 0.3, 0.6, r"$\partial L^{(t)}\!/\partial h^{(t)}$", va="center", color=SHRINKS, size=9.5)
-    axes.text(steps + 0.12, -0.75, r"$\partial^{+}h^{(k)}\!/\partial W_h$" "\none for each $k$",
-              va="center", color=GROWS, size=9.5)
+    axes.text(steps + 0.3, 0.6, rf"$\partial L^{{({steps})}}\!/\partial h^{{({steps})}}$",
+              va="center", color=SHRINKS)
+    axes.text(steps + 0.12, -0.75, rf"$\partial^{{+}}h^{{({steps})}}\!/\partial W_h$",
+              va="center", color=GROWS)
     return figure
 
 
@@ -106,7 +104,8 @@ def jacobian_norm_map(norms):
               va="top", color=FAINT, size=9.5)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, format=lambda value, _: rf"$10^{{{value:.0f}}}$")
     bar.set_label(r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$")
-    bar.locator = plt.MaxNLocator(7, integer=True)
+    bar.ax.set_ylim(np.nanmin(logs), np.nanmax(logs))  # the colors are symmetric around 0; show those in use
+    bar.locator = plt.MaxNLocator(6, integer=True)
     bar.update_ticks()
     bar.outline.set_visible(False)
     return figure

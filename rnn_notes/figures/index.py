@@ -76,7 +76,8 @@ def mark(size=64):
     dots = []
     for k in range(12):
         color = MARK_START if k == 0 else MARK
-        dots.append(f'<circle cx="{h[0]:.2f}" cy="{h[1]:.2f}" r="{1 + 4.5 * modulus**k:.2f}" fill="{color}"/>')
+        radius = 1 + 4.5 * modulus**k
+        dots.append(f'<circle cx="{h[0]:.2f}" cy="{h[1]:.2f}" r="{radius:.2f}" fill="{color}"/>')
         h = W_h @ h
     size_and_view = f'width="{size}" height="{size}" viewBox="-32 -32 64 64"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size_and_view}>{"".join(dots)}</svg>'

@@ -58,7 +58,7 @@ def styled(draw):
     def wrapper(*args, **kwargs):
         if FACE not in font_manager.get_font_names():
             font_manager.fontManager.addfont(FONT)
-        plt.draw_if_interactive()  # loads the backend: Jupyter's changes settings, which the context would undo
+        plt.draw_if_interactive()  # load the backend before: Jupyter's changes settings, for good
         with plt.rc_context(STYLE):
             figure = draw(*args, **kwargs)
             figure.draw_without_rendering()  # tick labels are made when drawn: make them in this style

@@ -1,0 +1,36 @@
+"""Read every page again when something changes that pages show of one another.
+
+Sphinx reads the changed pages only. But the sidebar of every page lists the titles of all, references show
+titles and numbers from elsewhere or break, and sphinx-codeautolink puts its links into freshly read pages
+only. So titles, order, labels and names become configuration, and Sphinx starts anew when that changes.
+"""
+
+import re
+from pathlib import Path
+
+SHARED = re.compile(
+    r"^##+ .+?$|^\(.+?\)=$|^ *:?(?:name|label): .+?$|^```\{toctree\}.*?^```", re.MULTILINE | re.DOTALL
+)
+
+
+def collect_shared(app, config):
+    shared = []
+    for page in sorted(Path(app.srcdir).glob("**/*.md")):
+        text = page.read_text(encoding="utf-8-sig")
+        shared += [page.name, *re.findall("^# .+", text, re.MULTILINE)[:1], *SHARED.findall(text)]
+    config.shared_when_read = config.shared_when_written = shared
+
+
+def remove_html(app, env, added, changed, removed):
+    """Remove what Sphinx leaves of a removed page."""
+    for page in removed:
+        Path(app.builder.get_outfilename(page)).unlink(missing_ok=True)
+    return []
+
+
+def setup(app):
+    app.add_config_value("shared_when_read", [], "env", list)
+    app.add_config_value("shared_when_written", [], "html", list)
+    app.connect("config-inited", collect_shared)
+    app.connect("env-get-outdated", remove_html)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,273 @@
+"""The built site in headless Chromium: every page in light, in dark and on a narrow screen.
+
+Without a browser these tests are skipped; RNN_NOTES_REQUIRE_BROWSER=1 makes that a failure.
+"""
+
+import doctest
+import functools
+import gzip
+import os
+import re
+import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "_build" / "html"
+HTML = {page.relative_to(SITE).as_posix(): page.read_text(encoding="utf-8") for page in SITE.rglob("*.html")}
+PAGES = sorted(HTML) or ["index.html"]
+SOURCES = {
+    f"{page.stem}.html": page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("[!_]*.md"))
+}
+EXECUTED = [page for page, text in SOURCES.items() if is_myst_markdown_notebook(text)]
+WITH_PROMPTS = [page for page in PAGES if 'class="gp"' in HTML.get(page, "")]
+MODES = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 390, "height": 844}},
+}
+LIMIT = 200_000  # bytes of a lecture's first visit, compressed as a web server does
+COMPRESSED_IN_TRANSIT = {".html", ".css", ".js", ".svg", ".json"}
+RAW_TEX = re.compile(r"\$\$|\$[^\s$][^$]*\$|\\[(\[]|\\[A-Za-z]+")
+
+BROWSERS = [
+    *["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"],
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    *(os.path.expandvars(rf"%{folder}%\Google\Chrome\Application\chrome.exe")
+      for folder in ["ProgramFiles", "ProgramFiles(x86)", "LocalAppData"]),
+]  # fmt: skip
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the outside is blocked
+]
+
+# Solutions are opened, so that they are tested too; what fades in is at its end.
+OPEN = """() => {
+    for (const box of document.querySelectorAll("details")) box.open = true;
+    for (const motion of document.getAnimations()) motion.cancel();
+}"""
+LOOK = """async () => {
+    await document.fonts.ready;
+    const family = name => name.replaceAll(/["']/g, "");
+    const texts = [document.title], article = document.querySelector("article");
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode())
+        if (!walker.currentNode.parentElement.closest("code, pre, script, style, annotation"))
+            texts.push(walker.currentNode.data);
+    let beyond = 0;  // the theme hides what is too wide for <html>, and scrolls a box around the article
+    for (let box = article; box; box = box.parentElement)
+        if (getComputedStyle(box).overflowX != "visible")
+            beyond = Math.max(beyond, box.scrollWidth - box.clientWidth);
+    return {
+        texts, beyond,
+        badTex: document.querySelectorAll(".katex-error").length,
+        images: [...document.images].map(image => ({
+            alt: image.getAttribute("alt"), logo: image.matches(".sidebar-logo"), html: image.outerHTML,
+            empty: image.complete && !image.naturalWidth})),
+        face: family(getComputedStyle(article).fontFamily.split(",")[0]),
+        loaded: [...document.fonts].filter(font => font.status == "loaded").map(font => family(font.family)),
+    };
+}"""
+# All rules that axe-core has on, its best practices among them.
+AUDIT = """async () => (await axe.run({resultTypes: ["violations"]})).violations.flatMap(rule => rule.nodes.map(
+    node => `${rule.id}: ${node.target}: ${[...node.any, ...node.all, ...node.none][0].message}`))"""
+
+
+class Visit:
+    """One page in a tab of its own, with the requests it made and what went wrong."""
+
+    def __init__(self, context, url):
+        self.wrong, self.loaded = [], set()
+        self.home = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/"
+        self.tab = context.new_page()
+        self.tab.on("request", self.on_request)
+        self.tab.on("requestfailed", lambda request: self.wrong.append(f"failed request: {request.url}"))
+        self.tab.on("response", self.on_response)
+        self.tab.on("console", self.on_console)
+        self.tab.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
+        self.tab.goto(url)
+
+    def on_request(self, request):
+        if not request.url.startswith(self.home):
+            self.wrong.append(f"third-party request: {request.url}")
+
+    def on_response(self, response):
+        self.loaded.add(response.url)
+        if response.status >= 400:
+            self.wrong.append(f"status {response.status}: {response.url}")
+
+    def on_console(self, message):
+        if message.type == "error":
+            self.wrong.append(f"console: {message.text}")
+
+    def look(self):
+        """Return what the reader would see and should not."""
+        seen = self.tab.evaluate(LOOK)
+        tex = [f"raw TeX: {text.strip()[:80]}" for text in seen["texts"] if RAW_TEX.search(text)]
+        tex += ["a formula that KaTeX could not render"] * seen["badTex"]
+        images = []
+        for image in seen["images"]:
+            alt = image["alt"] or ""
+            words = 1 if image["logo"] else 3
+            if len(alt.split()) < words or re.search(r"\.\w{3,4}$", alt) or RAW_TEX.search(alt):
+                images.append(f"no real alternative text: {image['html'][:200]}")
+            if image["empty"]:
+                images.append(f"nothing drawn: {image['html'][:200]}")
+        wide = [f"scrolls sideways, by {seen['beyond']} px"] * (seen["beyond"] > 0)
+        face = [f"{seen['face']} is not loaded"] * (seen["face"] not in seen["loaded"])
+        return [*self.wrong, *tex, *images, *wide, *face]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start Chromium; for this module only, because Playwright's event loop runs in the main thread."""
+    if not HTML:
+        pytest.fail("the site is not built: run `make test`", pytrace=False)
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        say = pytest.fail if os.environ.get("RNN_NOTES_REQUIRE_BROWSER") == "1" else pytest.skip
+        say("no Chromium or Chrome on this machine: the pages are not tested in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def base():
+    """Serve the site on this machine and return its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def contexts(browser):
+    return {mode: browser.new_context(**options) for mode, options in MODES.items()}
+
+
+@pytest.fixture
+def context(browser):
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+        yield context
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("page", PAGES)
+def test_page(contexts, base, page, mode):
+    """Nothing fails, nothing comes from outside, all can be read, by everyone, without scrolling sideways."""
+    visit = Visit(contexts[mode], base + page)
+    visit.tab.evaluate(OPEN)
+    visit.tab.evaluate(Axe().axe_script)
+    faults = [f"axe: {finding}" for finding in visit.tab.evaluate(AUDIT)] + visit.look()
+    visit.tab.close()
+    assert not faults, "\n".join(["", *dict.fromkeys(faults)])
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_page_from_disk(context, page):
+    """A page opens without a server."""
+    faults = Visit(context, (SITE / page).as_uri()).look()
+    assert not faults, "\n".join(["", *faults])
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_transfer(context, base, page):
+    """The first visit to a lecture costs little."""
+    visit = Visit(context, base + page)
+    visit.tab.evaluate(LOOK)  # waits for the fonts
+    sizes = {}
+    for url in visit.loaded:
+        file = SITE / unquote(urlsplit(url).path)[1:]
+        data = file.read_bytes()
+        sizes[file.name] = len(gzip.compress(data, 9) if file.suffix in COMPRESSED_IN_TRANSIT else data)
+    biggest = sorted(sizes, key=sizes.get, reverse=True)[:10]
+    total = sum(sizes.values())
+    assert total < LIMIT, f"{total} bytes: " + ", ".join(f"{name} {sizes[name]}" for name in biggest)
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_search(context, base, scheme):
+    """The search finds a lecture, from a server and from disk, and shows no raw TeX."""
+    home = base if scheme == "http" else SITE.as_uri() + "/"
+    visit = Visit(context, home + "search.html?q=jacobian")
+    visit.tab.wait_for_selector(".search-summary:not(:empty)")
+    visit.tab.wait_for_load_state("networkidle")
+    links = visit.tab.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+    assert any(link.startswith(home + "chain_rule.html") for link in links), links
+    faults = visit.look()
+    assert not faults, "\n".join(["", *dict.fromkeys(faults)])
+
+
+def press(visit, buttons, number):
+    """Press a copy button; return what is on the clipboard then."""
+    visit.tab.evaluate("navigator.clipboard.writeText('nothing was copied')")
+    buttons.nth(number).click()
+    visit.tab.wait_for_function("async () => await navigator.clipboard.readText() != 'nothing was copied'")
+    return visit.tab.evaluate("navigator.clipboard.readText()").replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_copy_button_of_cells(context, base, page):
+    """The copy button of a cell gives the code that its author wrote."""
+    cells = [cell for cell in read_myst_markdown_notebook(SOURCES[page]).cells if cell.cell_type == "code"]
+    hidden = {"remove-cell", "remove-input"}
+    shown = [cell.source for cell in cells if not hidden & set(cell.metadata.get("tags", []))]
+    visit = Visit(context, base + page)
+    visit.tab.evaluate(OPEN)
+    buttons = visit.tab.locator(".cell_input button.copybtn")
+    assert buttons.count() == len(shown)
+    for number in sorted({0, len(shown) // 3, 2 * len(shown) // 3, len(shown) - 1}):
+        assert press(visit, buttons, number).rstrip("\n") == shown[number].rstrip("\n")
+
+
+@pytest.mark.parametrize("page", WITH_PROMPTS)
+def test_copy_button_of_examples(context, base, page):
+    """The copy button of a >>> example gives its code, without prompts and outputs."""
+    visit = Visit(context, base + page)
+    blocks = visit.tab.locator(".highlight:has(.gp)")
+    assert blocks.count()
+    for number in {0, blocks.count() - 1}:
+        examples = doctest.DocTestParser().get_examples(blocks.nth(number).locator("pre").text_content())
+        code = "".join(example.source for example in examples)
+        copied = press(visit, blocks.locator("button.copybtn"), number)
+        assert list(filter(str.strip, copied.split("\n"))) == list(filter(str.strip, code.split("\n")))
+
+
+def test_theme_toggle(context, base):
+    """The button goes through the themes, and the next page keeps the choice."""
+    visit = Visit(context, base + "index.html")
+    button = visit.tab.locator("button.theme-toggle:visible")
+    colors = {}
+    for _ in range(3):
+        button.click()
+        theme, color = visit.tab.evaluate(
+            "[document.body.dataset.theme, getComputedStyle(document.body).backgroundColor]"
+        )
+        colors[theme] = color
+        visit.tab.goto(base + "search.html")
+        assert visit.tab.evaluate("document.body.dataset.theme") == theme
+    assert set(colors) == {"light", "dark", "auto"}
+    assert colors["light"] == colors["auto"] != colors["dark"]
+    assert not visit.wrong

@@ -1,0 +1,168 @@
+"""The built site as files: links and what a page loads lead somewhere, and pages are complete."""
+
+import functools
+import os
+import posixpath
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "_build" / "html"
+FILES = {file.relative_to(SITE).as_posix() for file in SITE.rglob("*") if file.is_file()}
+PAGES = sorted(name for name in FILES if name.endswith(".html")) or ["index.html"]
+WRITTEN = {f"{page.stem}.html" for page in (ROOT / "docs").glob("*.*") if page.suffix in {".md", ".rst"}}
+STYLES = sorted(name for name in FILES if name.endswith(".css")) or ["_static/site.css"]
+
+# 404.html is shown at any depth, so it links from the address of the site (appearance.py).
+ADDRESS = os.environ.get("SITE_URL") or os.environ.get("READTHEDOCS_CANONICAL_URL", "")
+PREFIX = urlsplit(ADDRESS).path.rstrip("/") + "/"
+
+LINKS = {"a": "href", "area": "href", "link": "href", "form": "action", "use": "href"}
+LOADS = ["script", "img", "source", "iframe", "embed", "audio", "video", "track", "input"]
+LOADING = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "preconnect", "manifest"}  # link rel
+RAW_TEX = re.compile(r"\$\$|\$[^\s$][^$]*\$|\\[(\[]|\\[A-Za-z]+")
+LEFTOVER = re.compile(RAW_TEX.pattern + r"|\{[\w:]+\}`|:\w+:`|\]\(|\*\*|<no title>")
+
+
+@pytest.fixture(autouse=True)
+def built():
+    if "index.html" not in FILES:
+        pytest.fail("the site is not built: run `make test`", pytrace=False)
+
+
+@functools.cache
+def parsed(page):
+    return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+
+
+@functools.cache
+def anchors(page):
+    return {tag["id"] for tag in parsed(page).find_all(id=True)}
+
+
+def outside(url):
+    parts = urlsplit(url)
+    return bool(parts.scheme or parts.netloc)
+
+
+def target(page, url):
+    """Return the name of the file that a local url on a page leads to."""
+    path = unquote(urlsplit(url).path)
+    if not path:
+        return page
+    if page == "404.html":
+        return posixpath.join("/any/depth", path).removeprefix(PREFIX)
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
+
+
+def in_styles(text):
+    """Return the urls in a style sheet; of a font's alternatives the first, the one that browsers take."""
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"(src:\s*url\([^)]*\))[^;}]*", r"\1", text)
+    found = re.findall(r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"'\s]*))|@import\s+["']([^"']+)""", text)
+    return ["".join(groups) for groups in found]
+
+
+def missing(page, urls):
+    """Return the urls that a browser would not get from the site itself."""
+    urls = [url for url in urls if url and not url.startswith(("data:", "#"))]
+    return [url for url in urls if outside(url) or target(page, url) not in FILES]
+
+
+def alternative(image):
+    """Return what is wrong with the words that stand for an image, or None."""
+    words = image.get("alt") or image.get("aria-label") or ""
+    if len(words.split()) < 3 or re.search(r"\.\w{3,4}$", words) or LEFTOVER.search(words):
+        return f"no real alternative text: {str(image)[:200]}"
+    return None
+
+
+def texts(soup):
+    """Return the texts of a page, without code and without formulas."""
+    unread = ["code", "pre", "script", "style", "annotation", "math"]
+    return [text for text in soup.body.find_all(string=True) if not text.find_parent(unread)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page):
+    """Every link inside the site leads to a file, and to an anchor in it."""
+    broken = []
+    for tag in parsed(page).find_all(list(LINKS)):
+        url = tag.get(LINKS[tag.name])
+        if url is None or outside(url):
+            continue
+        name, fragment = target(page, url), unquote(urlsplit(url).fragment)
+        if name not in FILES or (fragment and fragment not in anchors(name)):
+            broken.append(url)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_everything_loaded_is_in_the_site(page):
+    soup = parsed(page)
+    urls = [tag.get(name) for tag in soup.find_all(LOADS) for name in ("src", "poster")]
+    urls += [tag["data"] for tag in soup.find_all("object", data=True)]
+    urls += [part.split()[0] for tag in soup.find_all(srcset=True) for part in tag["srcset"].split(",")]
+    urls += [tag["href"] for tag in soup.find_all("link", rel=True) if LOADING & set(tag["rel"])]
+    for style in [*(tag.text for tag in soup("style")), *(tag["style"] for tag in soup.find_all(style=True))]:
+        urls += in_styles(style)
+    assert not missing(page, urls)
+
+
+@pytest.mark.parametrize("sheet", STYLES)
+def test_everything_a_style_sheet_loads_is_in_the_site(sheet):
+    assert not missing(sheet, in_styles((SITE / sheet).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_head(page):
+    """A page says its language and its title; a written page describes itself to search engines."""
+    soup = parsed(page)
+    assert soup.html.get("lang") == "en"
+    title = soup.head.title.text.strip()
+    assert title and not LEFTOVER.search(title)
+    if page in WRITTEN:
+        description = soup.head.find("meta", attrs={"name": "description"})
+        assert description, "no description (myst: html_meta:)"
+        assert len(description["content"].split()) >= 5
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_ids_are_unique(page):
+    ids = [tag["id"] for tag in parsed(page).find_all(id=True)]
+    assert len(ids) == len(set(ids)), sorted({name for name in ids if ids.count(name) > 1})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures(page):
+    """What a cell draws is a figure; a figure has a number, a caption and words for who cannot see it."""
+    soup = parsed(page)
+    faults = [alternative(image) for image in soup.select("img:not(.sidebar-logo)")]
+    for image in soup.select(".cell_output img, .cell_output svg"):
+        if not image.find_parent("figure"):
+            faults.append(f"no figure around: {str(image)[:200]}")
+    for figure in soup.find_all("figure"):
+        number = figure.select_one("figcaption .caption-number")
+        words = figure.select_one("figcaption .caption-text")
+        if not (number and re.fullmatch(r"Figure [\d.]+", number.text.strip())):
+            faults.append(f"no number: figure {figure.get('id')}")
+        if not (words and len(words.text.split()) >= 3):
+            faults.append(f"no caption: figure {figure.get('id')}")
+        if not figure.find(["img", "svg"]):
+            faults.append(f"no image: figure {figure.get('id')}")
+        faults += [alternative(image) for image in figure.find_all("svg")]
+    assert not list(filter(None, faults))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_left_unrendered(page):
+    """No markup, no empty value and no error message is left in the text."""
+    soup = parsed(page)
+    assert not [text.strip() for text in texts(soup) if LEFTOVER.search(text)]
+    assert not soup.select(".problematic, .system-message, .katex-error")
+    numbers = [tag.text for tag in soup.select(".pasted-text")]
+    assert not [number for number in numbers if re.search(r"^\W*$|nan|inf|None|['\"]", number)]
