@@ -82,14 +82,17 @@ LOOK = """async () => {
     };
 }"""
 # All rules that axe-core has on, its best practices among them.
-AUDIT = """async () => (await axe.run({resultTypes: ["violations"]})).violations.flatMap(rule => rule.nodes.map(
-    node => `${rule.id}: ${node.target}: ${[...node.any, ...node.all, ...node.none][0].message}`))"""
+AUDIT = """async () => (await axe.run({resultTypes: ["violations"]})).violations.flatMap(
+    rule => rule.nodes.map(node => {
+        const [check] = [...node.any, ...node.all, ...node.none];
+        return `${rule.id}: ${node.target}: ${check.message}`;
+    }))"""
 
 
 class Visit:
     """One page in a tab of its own, with the requests it made and what went wrong."""
 
-    def __init__(self, context, url):
+    def __init__(self, context, url, until="load"):
         self.wrong, self.loaded = [], set()
         self.home = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/"
         self.tab = context.new_page()
@@ -98,7 +101,7 @@ class Visit:
         self.tab.on("response", self.on_response)
         self.tab.on("console", self.on_console)
         self.tab.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
-        self.tab.goto(url)
+        self.tab.goto(url, wait_until=until)
 
     def on_request(self, request):
         if not request.url.startswith(self.home):
@@ -211,9 +214,8 @@ def test_transfer(context, base, page):
 def test_search(context, base, scheme):
     """The search finds a lecture, from a server and from disk, and shows no raw TeX."""
     home = base if scheme == "http" else SITE.as_uri() + "/"
-    visit = Visit(context, home + "search.html?q=jacobian")
+    visit = Visit(context, home + "search.html?q=jacobian", until="networkidle")  # summaries are fetched
     visit.tab.wait_for_selector(".search-summary:not(:empty)")
-    visit.tab.wait_for_load_state("networkidle")
     links = visit.tab.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
     assert any(link.startswith(home + "chain_rule.html") for link in links), links
     faults = visit.look()

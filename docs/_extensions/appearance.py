@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from docutils import nodes
+from notfound.utils import replace_uris
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 
@@ -27,9 +28,26 @@ def set_address(app, config):
     config.notfound_urls_prefix = path if path.endswith("/") else path + "/"
 
 
+def link_from_404(app, doctree, docname):
+    """Make the links in the text of 404.html absolute, as sphinx-notfound-page does with all others."""
+    if docname == app.config.notfound_pagename:
+        replace_uris(app, doctree, nodes.reference, "refuri")
+
+
 def drop_mystnb_css(app, pagename, templatename, context, doctree):
     """Leave out MyST-NB's 6 KB of styles: site.css has the few rules that our cells need."""
     context["css_files"] = [css for css in context["css_files"] if "mystnb." not in str(css.filename)]
+
+
+class OneId(SphinxPostTransform):
+    """Take the ids off the boxes that Furo puts around tables and formulas: it copies them."""
+
+    default_priority = 999  # after Furo has wrapped
+
+    def run(self, **kwargs):
+        for box in self.document.findall(nodes.container):
+            if {"table-wrapper", "math-wrapper"} & set(box["classes"]):
+                box["ids"] = []
 
 
 class PowersOfTen(SphinxPostTransform):
@@ -49,6 +67,8 @@ class PowersOfTen(SphinxPostTransform):
 def setup(app):
     app.connect("config-inited", draw_mark, priority=510)  # after execution.py has named its folder
     app.connect("config-inited", set_address, priority=510)
+    app.connect("doctree-resolved", link_from_404)
     app.connect("html-page-context", drop_mystnb_css)
+    app.add_post_transform(OneId)
     app.add_post_transform(PowersOfTen)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
