@@ -14,14 +14,13 @@ release = version = rnn_notes.__version__
 
 extensions = [
     "execution",                 # runs the cells, in parallel, keyed by what they depend on
+    "code_links",                # code names in cells link to the reference
     "changes",                   # reads every page again when they change what they show of one another
     "katex",                     # formulas, rendered at build time
     "appearance",                # the mark, the site's address, numbers in the text
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.viewcode",       # the source beside the reference
-    "sphinx_codeautolink",       # code names in cells link to the reference
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
     "notfound.extension",
@@ -45,6 +44,7 @@ numfig_format = {"figure": "Figure %s", "table": "Table %s", "code-block": "List
 
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
+autosummary_generate = False     # numpydoc loads it; it would import the package in every build
 autodoc_typehints = "none"       # the docstrings say types and shapes
 bibtex_bibfiles = ["docs/references.bib"]
 bibtex_reference_style = "author_year"

@@ -20,8 +20,8 @@ class Activation:
         ``function(z, out=None)``: φ(z), written into `out` if given. Calling the activation calls it.
     derivative_from_output : callable
         ``derivative_from_output(h, out=None)``: φ′(z) from h = φ(z), written into `out` if given. The forward
-        pass keeps h, so the backward pass needs no z. Where h has rounded to its limit, the result is exactly 0.
-        `out` must not share memory with `h`.
+        pass keeps h, so the backward pass needs no z. Where h has rounded to its limit, the result is exactly
+        0. `out` must not share memory with `h`.
     gamma : float
         γ, the supremum of abs(φ′): apart from W_h, one step back multiplies a gradient by at most γ
         (Pascanu et al. 2013, section 2.1).

@@ -1,8 +1,8 @@
 """Read every page again when something changes that pages show of one another.
 
-Sphinx reads the changed pages only. But the sidebar of every page lists the titles of all, references show
-titles and numbers from elsewhere or break, and sphinx-codeautolink puts its links into freshly read pages
-only. So titles, order, labels and names become configuration, and Sphinx starts anew when that changes.
+Sphinx reads the changed pages only. But the sidebar of every page lists the titles of all, and references
+show titles and numbers from elsewhere, or break. So titles, order, labels and names become configuration,
+and Sphinx starts anew when that changes.
 """
 
 import re
