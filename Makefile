@@ -8,7 +8,7 @@ else
 PYTHON ?= python3
 BIN := .venv/bin
 endif
-SPHINX := $(BIN)/python -m sphinx -c . -d _build/doctrees --jobs auto --nitpicky
+SPHINX := "$(BIN)/python" -m sphinx -c . -d _build/doctrees --jobs auto --nitpicky
 
 .DEFAULT_GOAL := help
 .PHONY: help html test live bench linkcheck clean environment
@@ -31,18 +31,18 @@ html: environment
 	@touch _build/.unfinished
 	@$(SPHINX) --quiet --fail-on-warning --builder html docs _build/html
 	@rm _build/.unfinished
-	@$(BIN)/python -c "from pathlib import Path; print('The site:', Path('_build/html/index.html').resolve().as_uri())"
+	@"$(BIN)/python" -c "from pathlib import Path; print('The site:', Path('_build/html/index.html').resolve().as_uri())"
 
 test: html
-	@$(BIN)/python -m ruff check --quiet .
-	@$(BIN)/python -m pytest --quiet
+	@"$(BIN)/python" -m ruff check --quiet .
+	@"$(BIN)/python" -m pytest --quiet
 
 live: environment
-	@$(BIN)/python -m sphinx_autobuild -c . -d _build/live/doctrees --jobs auto --nitpicky \
+	@"$(BIN)/python" -m sphinx_autobuild -c . -d _build/live/doctrees --jobs auto --nitpicky \
 		--watch rnn_notes --watch conf.py --open-browser docs _build/live/html
 
 bench: environment
-	@$(BIN)/python -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
+	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
 
 linkcheck: environment
 	@$(SPHINX) -d _build/linkcheck/doctrees --quiet --builder linkcheck docs _build/linkcheck
@@ -53,19 +53,19 @@ clean:
 # .venv/ready repeats what the environment was made from; it is written last, .venv/requirements after the
 # download, so that a moved clone or another pyproject.toml needs no network. Python itself may have gone (-x).
 environment:
-	@{ pwd; cat requirements.txt pyproject.toml; } | cmp -s - .venv/ready && [ -x $(BIN)/python ] && exit; \
+	@{ pwd; cat requirements.txt pyproject.toml; } | cmp -s - .venv/ready && [ -x "$(BIN)/python" ] && exit; \
 	say() { echo "rnn-notes: $$*" >&2; exit 1; }; \
-	grep -v -e '^#' requirements.txt | cmp -s - .venv/requirements && [ -x $(BIN)/python ] || { \
+	grep -v -e '^#' requirements.txt | cmp -s - .venv/requirements && [ -x "$(BIN)/python" ] || { \
 		$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
 			|| say "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | grep ^Python || echo missing); install one and name it: make html PYTHON=python3.13"; \
 		echo "Making the environment in .venv (once; a minute or so)"; \
 		rm -rf .venv; \
 		$(PYTHON) -m venv .venv >/dev/null 2>&1 \
 			|| say "Python's venv module does not work here; install it (Debian, Ubuntu: apt install python3-venv), then run make again"; \
-		$(BIN)/python -m pip --disable-pip-version-check install --quiet --retries 1 --requirement requirements.txt >.venv/install.log 2>&1 \
+		"$(BIN)/python" -m pip --disable-pip-version-check install --quiet --retries 1 --requirement requirements.txt >.venv/install.log 2>&1 \
 			|| say "the packages could not be installed; check the connection to the package index, then run make again (pip's own words are in .venv/install.log)"; \
 		grep -v -e '^#' requirements.txt >.venv/requirements; }; \
 	rm -f .venv/ready; \
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-index --no-deps --no-build-isolation --editable . >.venv/install.log 2>&1 \
+	"$(BIN)/python" -m pip --disable-pip-version-check install --quiet --no-index --no-deps --no-build-isolation --editable . >.venv/install.log 2>&1 \
 		|| say "the package could not be installed; see .venv/install.log"; \
 	{ pwd; cat requirements.txt pyproject.toml; } >.venv/ready
