@@ -33,7 +33,6 @@ nb_execution_mode = "cache"
 nb_execution_timeout = 60
 nb_execution_raise_on_error = True
 nb_output_stderr = "warn"
-nb_merge_streams = True
 
 myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3

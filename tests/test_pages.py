@@ -134,6 +134,6 @@ def test_readme_picture_is_current(monkeypatch):
 
 def split_numbers(svg):
     """Return an SVG's text without its coordinates and ids, and the coordinates."""
-    svg = re.sub(r'(id="|#)[\w-]+', "", svg)
+    svg = re.sub(r'(id="|url\(#|href="#)[\w-]+', "", svg)
     number = r"-?\d+\.\d+"
     return re.sub(number, "", svg), [float(n) for n in re.findall(number, svg)]

@@ -102,6 +102,7 @@ def run(notebook, page, timeout):
         resources={"metadata": {"path": str(page.parent)}},
         extra_arguments=KERNEL_ARGUMENTS,
         shutdown_kernel="immediate",
+        coalesce_streams=True,  # the kernel sends what is printed in pieces, not always the same
         record_timing=False,  # times would be other bytes in every build, and another key in the cache
     )
     running = []

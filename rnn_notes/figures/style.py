@@ -10,13 +10,13 @@ from matplotlib.colors import LinearSegmentedColormap
 FACE = "Lecture Serif"
 FONT = Path(__file__).with_name("LectureSerif-Regular.otf")
 
-# The same thing has the same color on all pages. Blue, green and vermilion are Okabe and Ito's, which
-# readers with any kind of color blindness can tell apart; blue and vermilion are darkened for white paper.
+# The same thing has the same color on all pages. tests/test_figures.py holds the colors to be legible in the
+# light and the dark theme, and different to every kind of color vision.
 INK = "#1c2024"  # text, axes, and what is neither
 FAINT = "#80868c"  # guides
 PAPER = "#f4f2ec"  # the ground of nodes, and the middle of the scale of norms
-SHRINKS = "#00629c"  # vanishing, and what the activation takes
-STEADY = "#00825f"  # norms that last
+SHRINKS = "#2a52be"  # vanishing, and what the activation takes
+STEADY = "#00733c"  # norms that last
 GROWS = "#b84d00"  # exploding, and what W_h gives
 MARK, MARK_START = "#4a8fc4", "#d9732b"  # the mark's blue and orange, for light and dark grounds alike
 NORMS = LinearSegmentedColormap.from_list("norms", [SHRINKS, PAPER, GROWS])  # log norms around 0
