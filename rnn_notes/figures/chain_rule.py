@@ -25,11 +25,11 @@ def unrolled_graph(steps=4):
     >>> from rnn_notes import figures
     >>> figure = figures.unrolled_graph(steps=3)
     >>> figure.get_size_inches().tolist()
-    [5.8, 2.9]
+    [5.2, 2.7]
     """
     if steps < 2:
         raise ValueError(f"steps must be at least 2, got {steps!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.7))
     axes.set(xlim=(-0.4, steps + 1.1), ylim=(-1.5, 1.55), aspect="equal")
     axes.axis("off")
     radius = 0.27
@@ -56,7 +56,7 @@ def unrolled_graph(steps=4):
         if t > 1:
             arrow((t, 0), (t - 1, 0), SHRINKS, 1.8, bend=0.55)
             axes.text(t - 0.5, 0.42, rf"$\partial h^{{({t})}}\!/\partial h^{{({t - 1})}}$",
-                      ha="center", va="bottom", color=SHRINKS)
+                      ha="center", va="bottom", color=SHRINKS, size=9)
     node(steps, 1.2, f"$L^{{({steps})}}$")
     arrow((steps, 0), (steps, 1.2), FAINT)
     arrow((steps, 1.2), (steps, 0), SHRINKS, 1.8, bend=-0.3)
@@ -96,7 +96,7 @@ def jacobian_norm_map(norms):
     logs[upper] = np.log10(norms[upper])
     bound = np.nanmax(np.abs(logs)) or 1.0
 
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.7))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.5))
     image = axes.imshow(logs, cmap=NORMS, vmin=-bound, vmax=bound, origin="lower", interpolation="none")
     axes.plot([-0.5, T + 0.5], [-0.5, T + 0.5], color=INK, linewidth=0.7)
     axes.set(xlabel="later step $t$", ylabel="earlier step $k$")
@@ -141,7 +141,7 @@ def norm_by_distance(taken, given):
         (taken * given, INK, r"the norm: their product"),
         (taken, SHRINKS, r"what $\varphi'$ takes"),
     ]
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     axes.axhline(1, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))
     for factors, color, label in curves:
         norm = np.cumprod([1.0, *factors])

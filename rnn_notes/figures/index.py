@@ -32,7 +32,7 @@ def story(norms, labels):
     """
     if len(norms) != len(labels):
         raise ValueError(f"labels must name each of the {len(norms)} networks in norms, got {len(labels)}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     axes.axhline(1, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))
     for rows, label in zip(norms, labels, strict=True):
         rows = np.asarray(rows, float)

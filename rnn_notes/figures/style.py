@@ -21,7 +21,7 @@ GROWS = "#b84d00"  # exploding, and what W_h gives
 MARK, MARK_START = "#4a8fc4", "#d9732b"  # the mark's blue and orange, for light and dark grounds alike
 NORMS = LinearSegmentedColormap.from_list("norms", [SHRINKS, PAPER, GROWS])  # log norms around 0
 
-WIDTH = 5.8  # inches; narrow enough that a phone leaves the labels legible
+WIDTH = 5.2  # inches; narrow enough that a phone leaves the labels legible
 
 STYLE = {
     "font.family": [FACE, "DejaVu Serif"],
