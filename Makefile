@@ -8,9 +8,10 @@ else
 PYTHON ?= python3
 BIN := .venv/bin
 endif
-SPHINX := "$(BIN)/python" -m sphinx -c . -d _build/doctrees --jobs auto --nitpicky
+OPTIONS := -c . --jobs auto --nitpicky --quiet
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help html test live bench linkcheck clean environment
 
 help:
@@ -29,7 +30,7 @@ html: environment
 	@mkdir -p _build
 	@if [ -e _build/.unfinished ]; then rm -rf _build/doctrees _build/html; fi
 	@touch _build/.unfinished
-	@$(SPHINX) --quiet --fail-on-warning --builder html docs _build/html
+	@"$(BIN)/python" -m sphinx $(OPTIONS) --fail-on-warning --builder html -d _build/doctrees docs _build/html
 	@rm _build/.unfinished
 	@"$(BIN)/python" -c "from pathlib import Path; print('The site:', Path('_build/html/index.html').resolve().as_uri())"
 
@@ -38,14 +39,14 @@ test: html
 	@"$(BIN)/python" -m pytest --quiet
 
 live: environment
-	@"$(BIN)/python" -m sphinx_autobuild -c . -d _build/live/doctrees --jobs auto --nitpicky \
+	@"$(BIN)/python" -m sphinx_autobuild $(OPTIONS) -d _build/live/doctrees \
 		--watch rnn_notes --watch conf.py --open-browser docs _build/live/html
 
 bench: environment
 	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
 
 linkcheck: environment
-	@$(SPHINX) -d _build/linkcheck/doctrees --quiet --builder linkcheck docs _build/linkcheck
+	@"$(BIN)/python" -m sphinx $(OPTIONS) --builder linkcheck -d _build/linkcheck/doctrees docs _build/linkcheck
 
 clean:
 	rm -rf _build .pytest_cache .hypothesis .benchmarks .ruff_cache
@@ -53,9 +54,9 @@ clean:
 # .venv/ready repeats what the environment was made from; it is written last, .venv/requirements after the
 # download, so that a moved clone or another pyproject.toml needs no network. Python itself may have gone (-x).
 environment:
-	@{ pwd; cat requirements.txt pyproject.toml; } | cmp -s - .venv/ready && [ -x "$(BIN)/python" ] && exit; \
+	@[ -x "$(BIN)/python" ] && [ "$$(pwd; cat requirements.txt pyproject.toml)" = "$$(cat .venv/ready 2>&1)" ] && exit; \
 	say() { echo "rnn-notes: $$*" >&2; exit 1; }; \
-	grep -v -e '^#' requirements.txt | cmp -s - .venv/requirements && [ -x "$(BIN)/python" ] || { \
+	[ -x "$(BIN)/python" ] && [ "$$(grep -v -e '^#' requirements.txt)" = "$$(cat .venv/requirements 2>&1)" ] || { \
 		$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
 			|| say "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | grep ^Python || echo missing); install one and name it: make html PYTHON=python3.13"; \
 		echo "Making the environment in .venv (once; a minute or so)"; \

@@ -5,7 +5,10 @@ Each module holds one idea and belongs to one lecture:
 * `rnn_notes.rnn`: the recurrent network, backpropagation through time, step Jacobians;
 * `rnn_notes.activations`: activation functions, their derivatives and the suprema of these.
 
-All public names can be imported from `rnn_notes`. Sequences have the shapes of PyTorch: time, batch, feature.
+* `rnn_notes.figures`: what the pages draw; only this part needs Matplotlib, so it is imported by itself.
+
+All other public names can be imported from `rnn_notes`. Sequences have the shapes of PyTorch: time, batch,
+feature.
 """
 
 from rnn_notes.activations import ACTIVATIONS, Activation, identity, relu, sigmoid, tanh

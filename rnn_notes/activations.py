@@ -62,6 +62,11 @@ class Activation:
         float or ndarray
             φ′ at each element of `z`. For `relu`, φ′(0) = 0.
 
+        Raises
+        ------
+        TypeError
+            If `z` is not of a floating-point type.
+
         Examples
         --------
         The derivative and its value from the output are the same numbers.
@@ -74,6 +79,8 @@ class Activation:
         >>> bool(np.all(tanh.derivative(z) == tanh.derivative_from_output(np.tanh(z))))
         True
         """
+        if not np.issubdtype(np.asarray(z).dtype, np.floating):
+            raise TypeError(f"z must be a float or an array of floats, got dtype {np.asarray(z).dtype}")
         return self.derivative_from_output(self(z))
 
 

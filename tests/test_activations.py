@@ -64,3 +64,9 @@ def test_sigmoid_far_out():
 
 def test_relu_at_zero():
     np.testing.assert_array_equal(ACTIVATIONS["relu"].derivative(np.array([-1.0, 0.0, 1.0])), [0, 0, 1])
+
+
+@pytest.mark.parametrize("z", [1, np.array([1, 2]), np.array([True])])
+def test_derivative_wants_floats(z):
+    with pytest.raises(TypeError, match="z must be a float"):
+        sigmoid.derivative(z)

@@ -33,6 +33,7 @@ MODES = {
     "dark": {"color_scheme": "dark"},
     "narrow": {"viewport": {"width": 390, "height": 844}},
 }
+PREFIX = urlsplit(os.environ.get("SITE_URL", "")).path or "/"
 LIMIT = 200_000  # bytes of a lecture's first visit, compressed as a web server does
 COMPRESSED_IN_TRANSIT = {".html", ".css", ".js", ".svg", ".json"}
 RAW_TEX = re.compile(r"\$\$|\$[^\s$][^$]*\$|\\[(\[]|\\[A-Za-z]+")
@@ -135,6 +136,11 @@ class Visit:
 
 
 class Quiet(SimpleHTTPRequestHandler):
+    """Serve the site at / and, as its host would, at the path of SITE_URL, from which 404.html links."""
+
+    def translate_path(self, path):
+        return super().translate_path(path.replace(PREFIX, "/", 1))
+
     def log_message(self, *arguments):
         pass
 
@@ -241,7 +247,7 @@ def test_copy_button_of_cells(context, base, page):
     buttons = visit.tab.locator(".cell_input button.copybtn")
     assert buttons.count() == len(shown)
     for number in sorted({0, len(shown) // 3, 2 * len(shown) // 3, len(shown) - 1}):
-        assert press(visit, buttons, number).rstrip("\n") == shown[number].rstrip("\n")
+        assert press(visit, buttons, number) == shown[number].removesuffix("\n")
 
 
 @pytest.mark.parametrize("page", WITH_PROMPTS)

@@ -2,8 +2,6 @@
 
 import itertools
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -85,11 +83,6 @@ def test_settings_of_the_reader_stay():
     before = matplotlib.rcParams.copy()
     figures.norm_by_distance([0.5], [1.5])
     assert matplotlib.rcParams == before
-
-
-def test_package_needs_no_matplotlib():
-    code = "import sys, rnn_notes; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize("draw, arguments, named", [

@@ -64,7 +64,7 @@ def test_copied_code_runs_at_a_prompt(page, tmp_path):
     start = "" if reader else ONLY_THE_PACKAGE.format(barred=barred)
     done = subprocess.run(
         [reader or sys.executable, "-I", "-q", "-i", "-X", "utf8", "-W", "error", "-c", start],
-        input="\n\n".join(copied(page)) + "\n\nprint('reached', 'the end')\n",
+        input="\n".join(copied(page)) + "\nprint('reached', 'the end')\n",
         capture_output=True, encoding="utf-8", cwd=tmp_path, timeout=300,
         env={**os.environ, "MPLBACKEND": "Agg"},
     )  # fmt: skip
@@ -83,13 +83,6 @@ def test_examples(page):
         test = doctest.DocTestParser().get_doctest(block[1], namespace, page.name, str(page), line)
         runner.run(test, clear_globs=False)
     assert runner.summarize().failed == 0
-
-
-@pytest.mark.parametrize("page", PAGES, ids=by_name)
-def test_description(page):
-    """Every page says in one or two sentences what it is, for search engines and link previews."""
-    text = page.read_text(encoding="utf-8")
-    assert re.search(r"^myst:\n  html_meta:\n    description: \S", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", EXECUTED, ids=by_name)

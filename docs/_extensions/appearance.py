@@ -17,7 +17,9 @@ def draw_mark(app, config):
         from rnn_notes.figures import mark as draw  # imports Matplotlib: not in every build
 
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(draw(), encoding="utf-8")
+        unfinished = mark.with_suffix(".part")
+        unfinished.write_text(draw(), encoding="utf-8")
+        unfinished.replace(mark)
     config.html_logo = config.html_favicon = os.path.relpath(mark, app.confdir)
 
 
@@ -35,7 +37,7 @@ def link_from_404(app, doctree, docname):
 
 
 def drop_mystnb_css(app, pagename, templatename, context, doctree):
-    """Leave out MyST-NB's 6 KB of styles: site.css has the few rules that our cells need."""
+    """Do not load MyST-NB's 6 KB of styles: site.css has the few rules that our cells need."""
     context["css_files"] = [css for css in context["css_files"] if "mystnb." not in str(css.filename)]
 
 

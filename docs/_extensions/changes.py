@@ -8,16 +8,19 @@ and Sphinx starts anew when that changes.
 import re
 from pathlib import Path
 
-SHARED = re.compile(
-    r"^##+ .+?$|^\(.+?\)=$|^ *:?(?:name|label): .+?$|^```\{toctree\}.*?^```", re.MULTILINE | re.DOTALL
-)
+SHARED = [
+    r"^#+ .+",  # titles and headings
+    r"^\(.+\)=$",  # labels
+    r"^ *:?(?:name|label): .+",  # names of figures, boxes and equations
+    r"^```\{toctree\}[^`]*",  # the order of the pages
+]
 
 
 def collect_shared(app, config):
     shared = []
     for page in sorted(Path(app.srcdir).glob("**/*.md")):
         text = page.read_text(encoding="utf-8-sig")
-        shared += [page.name, *re.findall("^# .+", text, re.MULTILINE)[:1], *SHARED.findall(text)]
+        shared += [page.name, *(re.findall(pattern, text, re.MULTILINE) for pattern in SHARED)]
     config.shared_when_read = config.shared_when_written = shared
 
 
@@ -29,8 +32,8 @@ def remove_html(app, env, added, changed, removed):
 
 
 def setup(app):
-    app.add_config_value("shared_when_read", [], "env", list)
-    app.add_config_value("shared_when_written", [], "html", list)
+    app.add_config_value("shared_when_read", [], "env", list)  # a change reads all pages
+    app.add_config_value("shared_when_written", [], "html", list)  # and writes them all
     app.connect("config-inited", collect_shared)
     app.connect("env-get-outdated", remove_html)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,14 +17,12 @@ def reference(builder):
     """Return where each name is documented, as it is written in code: 'RNN', '.forward', '.story'."""
     places = {}
     for full, _, kind, page, anchor, _ in builder.env.domains.python_domain.get_objects():
-        module, _, name = full.rpartition(".")
-        place = f"{builder.get_relative_uri(builder.current_docname, page)}#{anchor}", full
         if kind == "module":
             continue  # rnn is a variable on most pages
-        if kind == "method" or module == "rnn_notes.figures":
-            places["." + name] = place
-        else:
-            places[name] = place
+        module, _, name = full.rpartition(".")
+        behind_a_dot = kind == "method" or module == "rnn_notes.figures"
+        uri = builder.get_relative_uri(builder.current_docname, page)
+        places["." * behind_a_dot + name] = f"{uri}#{anchor}", full
     return places
 
 

@@ -12,6 +12,8 @@ import os
 import re
 import shutil
 import sys
+import tempfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from hashlib import sha256
 from pathlib import Path
@@ -60,7 +62,7 @@ def fingerprint():
     digest = sha256(sys.version.encode())
     package = [file for file in ROOT.glob("rnn_notes/**/*") if file.is_file() and file.suffix != ".pyc"]
     for source in sorted([*package, Path(__file__)]):
-        digest.update(source.name.encode() + source.read_bytes())
+        digest.update(source.relative_to(ROOT).as_posix().encode() + b"\0" + source.read_bytes())
     for installed in sorted({info.name for path in sys.path for info in Path(path).glob("*.dist-info")}):
         digest.update(installed.encode())
     return digest.hexdigest()[:16]
@@ -94,7 +96,7 @@ def describe(error, cell, page, line):
     return line, re.sub(r" \(\S+, line \d+\)$", "", f"{error.ename}: {error.evalue}".rstrip(": "))
 
 
-def run(notebook, page, timeout):
+def run(notebook, page, timeout, folder):
     """Execute a notebook in place; return None, or what stopped it and where."""
     client = NotebookClient(
         notebook,
@@ -105,6 +107,9 @@ def run(notebook, page, timeout):
         coalesce_streams=True,  # the kernel sends what is printed in pieces, not always the same
         record_timing=False,  # times would be other bytes in every build, and another key in the cache
     )
+    if os.name == "posix":  # sockets in a folder of our own: kernels that start together race for TCP ports
+        manager = client.create_kernel_manager()
+        manager.transport, manager.ip = "ipc", str(Path(folder, page.stem[:20]))
     running = []
     client.on_cell_execute = lambda cell, cell_index: running.append(cell_index)
     try:
@@ -140,19 +145,24 @@ def execute_pages(app, env, docnames):
             continue
         try:
             notebook = reader.read(text)
+        except Exception as error:  # the options of a cell are no YAML; the message does not say which cell
+            failures.append(name(page, 1, error))
+            continue
+        try:
             cache.match_cache_notebook(notebook)
         except KeyError:
             waiting.append((notebook, page, app.config.nb_execution_timeout))
-        except Exception as error:  # options of a cell that are no YAML
-            failures.append(name(page, 1, error))
     if waiting:
         for old in cache.path.parent.iterdir():
             if old != cache.path:
                 shutil.rmtree(old, ignore_errors=True)
     for talkative in ("traitlets", "asyncio"):  # run() says what happened
         logging.getLogger(talkative).setLevel(logging.CRITICAL)
+    if os.name == "nt":  # pyzmq manages, with a thread of its own, and says so
+        warnings.filterwarnings("ignore", message="Proactor event loop")
     pool = ThreadPoolExecutor(max(1, app.parallel))
-    jobs = {pool.submit(run, *page): page for page in waiting}
+    sockets = tempfile.mkdtemp(prefix="rnn")  # not in _build: the path of a socket must be short
+    jobs = {pool.submit(run, *page, sockets): page for page in waiting}
     try:
         for job in status_iterator(
             as_completed(jobs), "running the cells of... ", "green", len(jobs),
@@ -165,6 +175,8 @@ def execute_pages(app, env, docnames):
                 cache.cache_notebook_bundle(CacheBundleIn(notebook, str(page)), overwrite=True)
     except KeyboardInterrupt:
         os._exit(130)  # at once: waiting for the threads would wait for their cells; kernels miss us and end
+    finally:
+        shutil.rmtree(sockets, ignore_errors=True)
     if failures:
         sys.exit("\n".join(sorted(failures)))  # any other exception Sphinx would take for a bug, and report
 
