@@ -174,6 +174,7 @@ def execute_pages(app, env, docnames):
             else:
                 cache.cache_notebook_bundle(CacheBundleIn(notebook, str(page)), overwrite=True)
     except KeyboardInterrupt:
+        shutil.rmtree(sockets, ignore_errors=True)
         os._exit(130)  # at once: waiting for the threads would wait for their cells; kernels miss us and end
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
