@@ -3,7 +3,17 @@
 Each module holds one idea and belongs to one lecture:
 
 * `rnn_notes.rnn`: the recurrent network, backpropagation through time, step Jacobians;
-* `rnn_notes.activations`: activation functions, their derivatives and the suprema of these.
+* `rnn_notes.activations`: activation functions, their derivatives and the suprema of these;
+* `rnn_notes.spectrum`: eigenvalues, norms, powers, and the growth rates of products;
+* `rnn_notes.initialization`: where weights start;
+* `rnn_notes.clipping`: gradient clipping by value and by norm;
+* `rnn_notes.orthogonal`: Gram-Schmidt, Householder reflections, random orthogonal matrices;
+* `rnn_notes.lstm`: long short-term memory.
+
+Two more run the experiments:
+
+* `rnn_notes.tasks`: tasks that need a memory;
+* `rnn_notes.training`: a readout, optimizers, and the training loop.
 
 * `rnn_notes.figures`: what the pages draw; only this part needs Matplotlib, so it is imported by itself.
 
@@ -12,8 +22,87 @@ feature.
 """
 
 from rnn_notes.activations import ACTIVATIONS, Activation, identity, relu, sigmoid, tanh
+from rnn_notes.clipping import clip_by_norm, clip_by_value, global_norm
+from rnn_notes.initialization import (
+    INITIALIZERS,
+    framework_default,
+    glorot_uniform,
+    identity_matrix,
+    random_normal,
+    random_uniform,
+)
+from rnn_notes.lstm import LSTM, LSTMGradients, LSTMState
+from rnn_notes.orthogonal import gram_schmidt, householder_qr, random_orthogonal
 from rnn_notes.rnn import RNN, RNNGradients
+from rnn_notes.spectrum import (
+    Motion,
+    characteristic_polynomial,
+    classify,
+    eigenvalues,
+    henrici,
+    lyapunov_exponents,
+    matrix_powers,
+    spectral_norm,
+    spectral_radius,
+)
+from rnn_notes.tasks import Task, adding, agreement, copying, temporal_order
+from rnn_notes.training import (
+    SGD,
+    Adam,
+    History,
+    Readout,
+    ReadoutGradients,
+    cross_entropy,
+    fit,
+    squared_error,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["ACTIVATIONS", "RNN", "Activation", "RNNGradients", "identity", "relu", "sigmoid", "tanh"]
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "LSTM",
+    "RNN",
+    "SGD",
+    "Activation",
+    "Adam",
+    "History",
+    "LSTMGradients",
+    "LSTMState",
+    "Motion",
+    "RNNGradients",
+    "Readout",
+    "ReadoutGradients",
+    "Task",
+    "adding",
+    "agreement",
+    "characteristic_polynomial",
+    "classify",
+    "clip_by_norm",
+    "clip_by_value",
+    "copying",
+    "cross_entropy",
+    "eigenvalues",
+    "fit",
+    "framework_default",
+    "global_norm",
+    "glorot_uniform",
+    "gram_schmidt",
+    "henrici",
+    "householder_qr",
+    "identity",
+    "identity_matrix",
+    "lyapunov_exponents",
+    "matrix_powers",
+    "random_normal",
+    "random_orthogonal",
+    "random_uniform",
+    "relu",
+    "sigmoid",
+    "spectral_norm",
+    "spectral_radius",
+    "squared_error",
+    "tanh",
+    "temporal_order",
+]

@@ -1,11 +1,11 @@
 """The recurrent network: forward, backward through time, and the Jacobians in between."""
 
 from dataclasses import dataclass
-from operator import index
 
 import numpy as np
 
-from rnn_notes.activations import ACTIVATIONS
+from rnn_notes._checks import check_array, check_choice, check_integer
+from rnn_notes.activations import ACTIVATIONS, Activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,7 @@ class RNN:
     """
 
     def __init__(self, W_x, W_h, b, activation="tanh"):
-        if not isinstance(activation, str) or activation not in ACTIVATIONS:
-            known = ", ".join(map(repr, ACTIVATIONS))
-            raise ValueError(f"activation must be one of {known}, got {activation!r}")
+        check_choice("activation", activation, ACTIVATIONS)
         self.W_x, self.W_h, self.b, self.activation = W_x, W_h, b, ACTIVATIONS[activation]
         self._check_parameters()
 
@@ -113,9 +111,9 @@ class RNN:
         """
         self._check_parameters()
         (H, inputs), dtype = self.W_x.shape, self.W_x.dtype
-        T, B, _ = _check_array("x", x, dtype, ("T", "B", inputs))
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
         if h0 is not None:
-            _check_array("h0", h0, dtype, (B, H))
+            check_array("h0", h0, dtype, (B, H))
         h = np.empty((T + 1, B, H), dtype)
         h[0] = 0.0 if h0 is None else h0
 
@@ -183,10 +181,10 @@ class RNN:
         array([0. , 0. , 0.5, 1. ])
         """
         (H, inputs), dtype = self.W_x.shape, self.W_x.dtype
-        T, B, _ = _check_array("x", x, dtype, ("T", "B", inputs))
-        _check_array("h", h, dtype, (T + 1, B, H))
-        _check_array("dh", dh, dtype, (T, B, H), (B, H))
-        window = T if window is None else min(_check_integer("window", window, 1), T)
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
+        check_array("h", h, dtype, (T + 1, B, H))
+        check_array("dh", dh, dtype, (T, B, H), (B, H))
+        window = T if window is None else min(check_integer("window", window, 1), T)
 
         if dh.ndim == 3 and window == T:
             dz, dh0 = self._backward_full(h, dh)
@@ -306,8 +304,8 @@ class RNN:
                [0., 4.]])
         """
         T, B, H = self._check_states(h)
-        t = _check_integer("t", t, 0, T)
-        k = _check_integer("k", k, 0, t)
+        t = check_integer("t", t, 0, T)
+        k = check_integer("k", k, 0, t)
         product = np.tile(np.eye(H, dtype=h.dtype), (B, 1, 1))
         for s in range(t, k, -1):
             slope = self.activation.derivative_from_output(h[s])
@@ -315,52 +313,15 @@ class RNN:
         return product
 
     def _check_parameters(self):
-        _check_array("W_x", self.W_x, None, ("H", "I"))
+        check_array("W_x", self.W_x, None, ("H", "I"))
         H, dtype = len(self.W_x), self.W_x.dtype
-        _check_array("W_h", self.W_h, dtype, (H, H))
-        _check_array("b", self.b, dtype, (H,))
+        check_array("W_h", self.W_h, dtype, (H, H))
+        check_array("b", self.b, dtype, (H,))
+        if not isinstance(self.activation, Activation):
+            raise TypeError(f"activation must be one of the activations, got {self.activation!r}")
 
     def _check_states(self, h):
-        states, B, H = _check_array("h", h, self.W_x.dtype, ("T + 1", "B", len(self.W_h)))
+        states, B, H = check_array("h", h, self.W_x.dtype, ("T + 1", "B", len(self.W_h)))
         if states < 2:
             raise ValueError(f"h must have shape (T + 1, B, {H}) with T at least 1, got {h.shape}")
         return states - 1, B, H
-
-
-def _check_array(name, value, dtype, *shapes):
-    """Return the shape of `value`; raise unless it is one of `shapes`, and `value` a finite array of `dtype`.
-
-    A letter in a shape stands for any size from 1. The dtype None stands for float32 or float64.
-    """
-    if type(value) is not np.ndarray:
-        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
-    if value.dtype not in ([np.float32, np.float64] if dtype is None else [dtype]):
-        raise TypeError(f"{name} must have dtype {dtype or 'float32 or float64'}, got {value.dtype}")
-
-    def fits(shape):
-        return len(shape) == value.ndim and all(
-            size > 0 if isinstance(expected, str) else size == expected
-            for size, expected in zip(value.shape, shape, strict=True)
-        )
-
-    if not any(map(fits, shapes)):
-        expected = " or ".join(str(shape).replace("'", "") for shape in shapes)
-        raise ValueError(f"{name} must have shape {expected}, each size at least 1, got {value.shape}")
-    if not np.isfinite(value).all():
-        where = tuple(map(int, np.argwhere(~np.isfinite(value))[0]))
-        raise ValueError(f"{name} must be finite, got {value[where]} at index {where}")
-    return value.shape
-
-
-def _check_integer(name, value, low, high=None):
-    """Return `value` as int; raise unless it is an integer from `low` to `high`."""
-    expected = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-    try:
-        number = index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"{name} must be {expected}, got {value!r}")
-    if number < low or (high is not None and number > high):
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
-    return number

@@ -1,0 +1,186 @@
+"""Gradient clipping, by value and by norm, over any collection of gradients."""
+
+import numpy as np
+
+from rnn_notes._checks import check_dtype, check_finite, check_positive
+
+
+def global_norm(gradients, error_if_nonfinite=True):
+    """Return the Euclidean norm of all gradients together, as if they were one long vector.
+
+    Parameters
+    ----------
+    gradients : ndarray, or list, tuple or dict of ndarray
+        The gradients, float32 or float64.
+    error_if_nonfinite : bool
+        Whether a NaN or an infinity raises. If not, the norm is NaN.
+
+    Returns
+    -------
+    float
+        The norm, in float64: a gradient of float32 cannot overflow it. It is infinity only where gradients of
+        float64 are finite and their norm is not.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `gradients` is no such collection, is empty, or not finite and `error_if_nonfinite` is true.
+
+    Examples
+    --------
+    Squares of 1e30 do not fit into float32. The norm does.
+
+    >>> import numpy as np
+    >>> from rnn_notes import global_norm
+    >>> gradients = {"W_h": np.array([[3e30]], np.float32), "b": np.array([4e30], np.float32)}
+    >>> with np.errstate(over="ignore"):
+    ...     naive = np.sqrt(sum(np.sum(g * g) for g in gradients.values()))
+    >>> print(f"{naive}, but {global_norm(gradients):.0e}")
+    inf, but 5e+30
+    """
+    _, largest, relative_norm = _measure(gradients, error_if_nonfinite)
+    return largest * relative_norm
+
+
+def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
+    """Shorten the gradients to norm `threshold` if together they are longer (Pascanu et al. 2013).
+
+    The direction stays.
+
+    Parameters
+    ----------
+    gradients : ndarray, or list, tuple or dict of ndarray
+        The gradients, float32 or float64. They are not modified.
+    threshold : float
+        The largest norm, above 0.
+    error_if_nonfinite : bool
+        Whether a NaN or an infinity raises. If not, the gradients come back unclipped with the norm NaN, and
+        the caller decides. No clipping can mend them.
+
+    Returns
+    -------
+    clipped : ndarray, list, tuple or dict
+        New arrays, in a collection like the one given.
+    norm : float
+        The norm before, as `global_norm` returns it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `gradients` is no such collection, is empty, or not finite and `error_if_nonfinite` is true, or
+        `threshold` is not a finite number above 0.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks",
+    ICML 2013, PMLR 28:1310-1318, algorithm 1, https://arxiv.org/abs/1211.5063.
+
+    Examples
+    --------
+    The norm is 50, so each entry is divided by 10.
+
+    >>> import numpy as np
+    >>> from rnn_notes import clip_by_norm
+    >>> clip_by_norm([np.array([30.0]), np.array([0.0, 40.0])], threshold=5.0)
+    ([array([3.]), array([0., 4.])], 50.0)
+    """
+    threshold = check_positive("threshold", threshold)
+    arrays, largest, relative_norm = _measure(gradients, error_if_nonfinite)
+    norm = largest * relative_norm
+    if norm > threshold:
+        # In float64, and from entries of at most 1, so that nothing overflows or becomes 0 on the way.
+        factor = threshold / relative_norm
+        clipped = [(np.divide(a, largest, dtype=np.float64) * factor).astype(a.dtype) for a in arrays]
+    else:
+        clipped = [a.copy() for a in arrays]
+    return _like(gradients, clipped), norm
+
+
+def clip_by_value(gradients, threshold, error_if_nonfinite=True):
+    """Cut each entry of the gradients to the interval from -threshold to threshold.
+
+    The lecture's "if grad > 10: grad = 10", for both signs. It changes the direction: large entries are cut,
+    and small ones are not.
+
+    Parameters
+    ----------
+    gradients : ndarray, or list, tuple or dict of ndarray
+        The gradients, float32 or float64. They are not modified.
+    threshold : float
+        The largest absolute value, above 0.
+    error_if_nonfinite : bool
+        Whether a NaN or an infinity raises. If not, the gradients come back unclipped with the norm NaN.
+
+    Returns
+    -------
+    clipped : ndarray, list, tuple or dict
+        New arrays, in a collection like the one given.
+    norm : float
+        The norm before, as `global_norm` returns it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `gradients` is no such collection, is empty, or not finite and `error_if_nonfinite` is true, or
+        `threshold` is not a finite number above 0.
+
+    Examples
+    --------
+    The gradient pointed nearly along the first axis. Clipped, it points along the diagonal.
+
+    >>> import numpy as np
+    >>> from rnn_notes import clip_by_value
+    >>> clipped, norm = clip_by_value(np.array([1000.0, 11.0]), threshold=10.0)
+    >>> clipped, round(norm)
+    (array([10., 10.]), 1000)
+    """
+    threshold = check_positive("threshold", threshold)
+    arrays, largest, relative_norm = _measure(gradients, error_if_nonfinite)
+    if np.isnan(largest):
+        clipped = [a.copy() for a in arrays]
+    else:
+        limits = [min(threshold, np.finfo(a.dtype).max) for a in arrays]
+        clipped = [np.clip(a, -limit, limit) for a, limit in zip(arrays, limits, strict=True)]
+    return _like(gradients, clipped), largest * relative_norm
+
+
+def _measure(gradients, error_if_nonfinite):
+    """Return the arrays, the largest absolute value, and their norm as a multiple of it.
+
+    The product of the two can overflow, each alone cannot. Both are NaN if an entry is not finite and the
+    caller wants no error.
+    """
+    if isinstance(gradients, np.ndarray):
+        arrays = {"gradients": gradients}
+    elif isinstance(gradients, dict):
+        arrays = {f"gradients[{key!r}]": value for key, value in gradients.items()}
+    elif isinstance(gradients, list | tuple):
+        arrays = {f"gradients[{number}]": value for number, value in enumerate(gradients)}
+    else:
+        expected = "an array, or a list, tuple or dict of arrays"
+        raise TypeError(f"gradients must be {expected}, got {type(gradients).__name__}")
+    for name, value in arrays.items():
+        check_dtype(name, value, None)
+        if value.size == 0:
+            raise ValueError(f"{name} must have at least one entry, got shape {value.shape}")
+        if error_if_nonfinite:
+            check_finite(name, value)
+    if not arrays:
+        raise ValueError(f"gradients must have at least one array, got {gradients!r}")
+    arrays = list(arrays.values())
+    if not all(np.isfinite(a).all() for a in arrays):
+        return arrays, np.nan, np.nan
+    largest = max(float(abs(a).max()) for a in arrays)
+    if largest == 0:
+        return arrays, 0.0, 1.0
+    squares = sum(np.sum(np.divide(a, largest, dtype=np.float64) ** 2) for a in arrays)
+    return arrays, largest, float(np.sqrt(squares))
+
+
+def _like(gradients, arrays):
+    """Return `arrays` in a collection like `gradients`."""
+    if isinstance(gradients, np.ndarray):
+        return arrays[0]
+    if isinstance(gradients, dict):
+        return dict(zip(gradients, arrays, strict=True))
+    return tuple(arrays) if isinstance(gradients, tuple) else arrays

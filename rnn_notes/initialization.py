@@ -1,0 +1,273 @@
+"""Where weights start: the initializers in use, and the defaults of three well-known programs."""
+
+import numpy as np
+
+from rnn_notes._checks import (
+    check_choice,
+    check_float_type,
+    check_generator,
+    check_integer,
+    check_matrix_shape,
+    check_positive,
+)
+from rnn_notes.orthogonal import random_orthogonal
+
+
+def random_normal(shape, rng, std=1.0, dtype=np.float64):
+    """Return independent normal entries of mean 0.
+
+    A square matrix of n rows has a spectral radius near std √n, and a spectral norm near 2 std √n, for large
+    n.
+
+    Parameters
+    ----------
+    shape : int or tuple of two ints
+        n for (n, n), or (rows, columns).
+    rng : numpy.random.Generator
+        The source of randomness.
+    std : float
+        Standard deviation.
+    dtype : {numpy.float64, numpy.float32}
+        Type of the result.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+        The matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, or a size or `std` is not positive.
+
+    References
+    ----------
+    V. L. Girko, "Circular law", Theory of Probability and its Applications 29(4):694-706, 1985,
+    https://doi.org/10.1137/1129095.
+
+    Examples
+    --------
+    N(0, 1) is far from the edge at 1.
+
+    >>> import numpy as np
+    >>> from rnn_notes import random_normal, spectral_radius
+    >>> W_h = random_normal(400, np.random.default_rng(0))
+    >>> print(f"{spectral_radius(W_h):.1f}, and √400 is {np.sqrt(400):.1f}")
+    20.6, and √400 is 20.0
+    """
+    shape = check_matrix_shape("shape", shape)
+    check_generator("rng", rng)
+    dtype = check_float_type("dtype", dtype)
+    return dtype.type(check_positive("std", std)) * rng.standard_normal(shape, dtype)
+
+
+def random_uniform(shape, rng, limit=1.0, dtype=np.float64):
+    """Return independent entries, uniform from -limit to limit.
+
+    The standard deviation of an entry is limit/√3.
+
+    Parameters
+    ----------
+    shape : int or tuple of two ints
+        n for (n, n), or (rows, columns).
+    rng : numpy.random.Generator
+        The source of randomness.
+    limit : float
+        The largest absolute value.
+    dtype : {numpy.float64, numpy.float32}
+        Type of the result.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+        The matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, or a size or `limit` is not positive.
+
+    Examples
+    --------
+    The limit 1/√n gives a spectral radius near 1/√3.
+
+    >>> import numpy as np
+    >>> from rnn_notes import random_uniform, spectral_radius
+    >>> W_h = random_uniform(400, np.random.default_rng(0), limit=1 / np.sqrt(400))
+    >>> print(f"{spectral_radius(W_h):.2f}, and 1/√3 is {1 / np.sqrt(3):.2f}")
+    0.60, and 1/√3 is 0.58
+    """
+    shape = check_matrix_shape("shape", shape)
+    check_generator("rng", rng)
+    dtype = check_float_type("dtype", dtype)
+    limit = dtype.type(check_positive("limit", limit))
+    return limit * (2 * rng.random(shape, dtype) - 1)
+
+
+def glorot_uniform(shape, rng, dtype=np.float64):
+    """Return Glorot and Bengio's uniform entries, with limit √(6 / (rows + columns)).
+
+    Parameters
+    ----------
+    shape : int or tuple of two ints
+        n for (n, n), or (rows, columns).
+    rng : numpy.random.Generator
+        The source of randomness.
+    dtype : {numpy.float64, numpy.float32}
+        Type of the result.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+        The matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, or a size is not positive.
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    AISTATS 2010, PMLR 9:249-256, equation (16), https://proceedings.mlr.press/v9/glorot10a.html.
+
+    Examples
+    --------
+    A square matrix gets entries of variance 1/n, so its spectral radius is near 1.
+
+    >>> import numpy as np
+    >>> from rnn_notes import glorot_uniform, spectral_radius
+    >>> W_h = glorot_uniform(400, np.random.default_rng(0))
+    >>> print(f"{spectral_radius(W_h):.2f}")
+    1.04
+    """
+    rows, columns = check_matrix_shape("shape", shape)
+    return random_uniform((rows, columns), rng, np.sqrt(6 / (rows + columns)), dtype)
+
+
+def identity_matrix(shape, rng=None, scale=1.0, dtype=np.float64):
+    """Return scale times the identity, the start of the IRNN (Le, Jaitly, Hinton 2015).
+
+    Parameters
+    ----------
+    shape : int or tuple of two ints
+        n for (n, n), or (rows, columns) with ones on the main diagonal.
+    rng : numpy.random.Generator, optional
+        Not used: it lets this function stand where another initializer stands.
+    scale : float
+        The number on the diagonal.
+    dtype : {numpy.float64, numpy.float32}
+        Type of the result.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+        The matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, or a size or `scale` is not positive.
+
+    References
+    ----------
+    Q. V. Le, N. Jaitly, G. E. Hinton, "A simple way to initialize recurrent networks of rectified linear
+    units", 2015, https://arxiv.org/abs/1504.00941.
+
+    Examples
+    --------
+    >>> from rnn_notes import identity_matrix
+    >>> identity_matrix(2, scale=0.5)
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    shape = check_matrix_shape("shape", shape)
+    if rng is not None:
+        check_generator("rng", rng)
+    return check_positive("scale", scale) * np.eye(*shape, dtype=check_float_type("dtype", dtype))
+
+
+INITIALIZERS = {
+    "normal": random_normal,
+    "uniform": random_uniform,
+    "glorot": glorot_uniform,
+    "identity": identity_matrix,
+    "orthogonal": random_orthogonal,
+}
+
+
+def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64):
+    """Return the weights that a program starts from when nobody chooses.
+
+    ========== ===================== ===================== ============================
+    framework  W_x                   W_h                   b
+    ========== ===================== ===================== ============================
+    pytorch    uniform, limit 1/√H   uniform, limit 1/√H   sum of two with limit 1/√H
+    keras      Glorot uniform        orthogonal            0; forget gate of an LSTM: 1
+    min-char-  normal, std 0.01      normal, std 0.01      0
+    rnn
+    ========== ===================== ===================== ============================
+
+    Parameters
+    ----------
+    framework : {"pytorch", "keras", "min-char-rnn"}
+        Whose default.
+    inputs, hidden : int
+        I and H.
+    rng : numpy.random.Generator
+        The source of randomness.
+    gates : {1, 4}
+        1 for `RNN`, 4 for `LSTM`.
+    dtype : {numpy.float64, numpy.float32}
+        Type of the arrays.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``{"W_x": ..., "W_h": ..., "b": ...}``, of shapes (gates·H, I), (gates·H, H) and (gates·H,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, a size is not positive, or the name is unknown.
+
+    References
+    ----------
+    PyTorch, torch.nn.RNN and torch.nn.LSTM, https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html.
+
+    Keras, SimpleRNN and LSTM, https://keras.io/api/layers/recurrent_layers/lstm/. Keras's kernels are
+    the transposes of ours.
+
+    A. Karpathy, min-char-rnn.py, https://gist.github.com/karpathy/d4dee566867f8291f086.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import LSTM, RNN, framework_default
+    >>> rng = np.random.default_rng(0)
+    >>> rnn = RNN(**framework_default("pytorch", inputs=2, hidden=50, rng=rng))
+    >>> lstm = LSTM(**framework_default("keras", inputs=2, hidden=2, rng=rng, gates=4))
+    >>> lstm.b
+    array([0., 0., 1., 1., 0., 0., 0., 0.])
+    """
+    check_choice("framework", framework, ("pytorch", "keras", "min-char-rnn"))
+    inputs, hidden = check_integer("inputs", inputs, 1), check_integer("hidden", hidden, 1)
+    if check_integer("gates", gates, 1) not in (1, 4):
+        raise ValueError(f"gates must be 1 or 4, got {gates!r}")
+    check_generator("rng", rng)
+    rows = gates * hidden
+    b = np.zeros(rows, check_float_type("dtype", dtype))
+    if framework == "pytorch":
+        limit = 1 / np.sqrt(hidden)
+        W_x = random_uniform((rows, inputs), rng, limit, dtype)
+        W_h = random_uniform((rows, hidden), rng, limit, dtype)
+        b += random_uniform((2, rows), rng, limit, dtype).sum(axis=0)  # bias_ih and bias_hh
+    elif framework == "keras":
+        W_x = glorot_uniform((rows, inputs), rng, dtype)
+        W_h = random_orthogonal((rows, hidden), rng, dtype)
+        if gates == 4:
+            b[hidden : 2 * hidden] = 1.0  # unit_forget_bias
+    else:
+        W_x = random_normal((rows, inputs), rng, 0.01, dtype)
+        W_h = random_normal((rows, hidden), rng, 0.01, dtype)
+    return {"W_x": W_x, "W_h": W_h, "b": b}

@@ -1,0 +1,362 @@
+"""Eigenvalues and what they say about growth: spectral radius, norm, powers, products of Jacobians.
+
+A matrix is an array of shape (n, n), float32 or float64. Where (..., n, n) is said, a stack of matrices works
+too, such as `RNN.step_jacobians` returns.
+"""
+
+from dataclasses import dataclass
+from numbers import Complex
+
+import numpy as np
+
+from rnn_notes._checks import check_integer, check_positive, check_square
+
+
+def eigenvalues(A):
+    """Return the eigenvalues of A, the largest in size first.
+
+    Parameters
+    ----------
+    A : ndarray of shape (..., n, n)
+        One matrix, or a stack of matrices.
+
+    Returns
+    -------
+    ndarray of shape (..., n)
+        Complex, in the precision of `A`. Of a conjugate pair, the one above the real axis comes first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` has the wrong type or shape, is empty or not finite.
+
+    Examples
+    --------
+    A quarter turn has the eigenvalues i and -i: nothing keeps its direction.
+
+    >>> import numpy as np
+    >>> from rnn_notes import eigenvalues
+    >>> eigenvalues(np.array([[0.0, -1.0], [1.0, 0.0]]))
+    array([0.+1.j, 0.-1.j])
+    >>> eigenvalues(np.array([[1.0, 1.0], [1.0, 1.0]])).round(12)
+    array([2.+0.j, 0.+0.j])
+    """
+    check_square("A", A)
+    values = np.linalg.eigvals(A)
+    values = values.astype(np.result_type(values, np.complex64), copy=False)
+    order = np.lexsort((-values.imag, -values.real, -abs(values)))  # the last key decides first
+    return np.take_along_axis(values, order, axis=-1)
+
+
+def spectral_radius(A):
+    """Return ρ(A), the largest absolute value of an eigenvalue.
+
+    Parameters
+    ----------
+    A : ndarray of shape (..., n, n)
+        One matrix, or a stack of matrices.
+
+    Returns
+    -------
+    float or ndarray of shape (...)
+        One number for each matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` has the wrong type or shape, is empty or not finite.
+
+    Examples
+    --------
+    ρ(A) decides what Aᵗ does for large t, and says little about small t: never is ρ(A) above ‖A‖₂.
+
+    >>> import numpy as np
+    >>> from rnn_notes import spectral_norm, spectral_radius
+    >>> A = np.array([[0.5, 10.0], [0.0, 0.5]])
+    >>> float(spectral_radius(A)), float(spectral_norm(A).round(3))
+    (0.5, 10.025)
+    """
+    check_square("A", A)
+    return abs(np.linalg.eigvals(A)).max(axis=-1)
+
+
+def spectral_norm(A):
+    """Return ‖A‖₂, the most by which A stretches any vector; its largest singular value.
+
+    Parameters
+    ----------
+    A : ndarray of shape (..., n, n)
+        One matrix, or a stack of matrices.
+
+    Returns
+    -------
+    float or ndarray of shape (...)
+        One number for each matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` has the wrong type or shape, is empty or not finite.
+
+    Examples
+    --------
+    The determinant 0.1 says nothing about growth. The norm of a power does.
+
+    >>> import numpy as np
+    >>> from rnn_notes import matrix_powers, spectral_norm
+    >>> A = np.diag([10.0, 0.01])
+    >>> print(f"{np.linalg.det(A):.1f} {spectral_norm(matrix_powers(A, 20)[20]):.0e}")
+    0.1 1e+20
+    """
+    check_square("A", A)
+    return np.linalg.norm(A, 2, axis=(-2, -1))
+
+
+def characteristic_polynomial(A):
+    """Return the coefficients of det(λI - A), the highest power first.
+
+    By the method of Faddeev and Le Verrier: products and traces, no eigenvalues. Exact for small matrices of
+    small whole numbers. Rounding grows fast with n: above n = 20 or so, use `eigenvalues`.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n, n)
+        One matrix.
+
+    Returns
+    -------
+    ndarray of shape (n + 1,)
+        Coefficients, as `numpy.polyval` and `numpy.roots` take them. The first is 1. For even n the
+        polynomial is det(A - λI); for odd n that is its negative. The roots are the eigenvalues.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` has the wrong type or shape, is empty or not finite.
+
+    References
+    ----------
+    A. S. Householder, "The Theory of Matrices in Numerical Analysis", Blaisdell, 1964, section 6.7.
+
+    Examples
+    --------
+    λ² - 2λ = λ (λ - 2): the eigenvalues are 2 and 0.
+
+    >>> import numpy as np
+    >>> from rnn_notes import characteristic_polynomial
+    >>> p = characteristic_polynomial(np.array([[1.0, 1.0], [1.0, 1.0]]))
+    >>> p, np.roots(p)
+    (array([ 1., -2.,  0.]), array([2., 0.]))
+    """
+    n = _check_one("A", A)
+    identity = np.eye(n, dtype=A.dtype)
+    coefficients = np.ones(n + 1, A.dtype)
+    M = np.zeros_like(A)
+    for k in range(1, n + 1):
+        M = A @ M + coefficients[k - 1] * identity
+        coefficients[k] = np.trace(-A @ M) / k
+    return coefficients
+
+
+def matrix_powers(A, t):
+    """Return A⁰, A¹, ..., Aᵗ.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n, n)
+        One matrix.
+    t : int
+        The last power, at least 0.
+
+    Returns
+    -------
+    ndarray of shape (t + 1, n, n)
+        ``matrix_powers(A, t)[k]`` is Aᵏ.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` has the wrong type or shape, is empty or not finite, or `t` is not an integer of at least 0.
+
+    Examples
+    --------
+    Both eigenvalues are 0.5. Still the power grows before it decays.
+
+    >>> import numpy as np
+    >>> from rnn_notes import matrix_powers
+    >>> powers = matrix_powers(np.array([[0.5, 4.0], [0.0, 0.5]]), 8)
+    >>> powers[:, 0, 1]
+    array([0.    , 4.    , 4.    , 3.    , 2.    , 1.25  , 0.75  , 0.4375,
+           0.25  ])
+    """
+    n = _check_one("A", A)
+    powers = np.empty((check_integer("t", t, 0) + 1, n, n), A.dtype)
+    powers[0] = np.eye(n)
+    for k in range(t):
+        powers[k + 1] = powers[k] @ A
+    return powers
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What repeated multiplication with an eigenvalue λ does to its eigenvector.
+
+    Attributes
+    ----------
+    size : {"growth", "decay", "steady"}
+        For abs(λ) above, below, or at 1.
+    turn : {"none", "oscillation", "rotation"}
+        For λ > 0, for λ < 0, and for all other λ. λ = 0 does not turn.
+    period : float
+        Steps until the sign or the angle comes round: 2 for λ < 0, 2π/abs(arg λ) for a rotation, infinity if
+        nothing turns.
+    """
+
+    size: str
+    turn: str
+    period: float
+
+
+def classify(eigenvalue, tolerance=1e-9):
+    """Say whether an eigenvalue grows, decays or keeps its size, and how it turns.
+
+    Parameters
+    ----------
+    eigenvalue : float or complex
+        λ, one number.
+    tolerance : float
+        How far abs(λ) may be from 1 and still be steady, and the angle from 0 or π and still be real. Take
+        1e-5 for eigenvalues computed in float32.
+
+    Returns
+    -------
+    Motion
+        With attributes `size`, `turn` and `period`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `eigenvalue` is not one finite number, or `tolerance` not a finite number above 0.
+
+    Examples
+    --------
+    >>> from rnn_notes import classify
+    >>> classify(1.2)
+    Motion(size='growth', turn='none', period=inf)
+    >>> classify(-0.5)
+    Motion(size='decay', turn='oscillation', period=2.0)
+    >>> classify(1j)
+    Motion(size='steady', turn='rotation', period=4.0)
+    """
+    if not isinstance(eigenvalue, Complex) or isinstance(eigenvalue, bool):
+        raise TypeError(f"eigenvalue must be one real or complex number, got {eigenvalue!r}")
+    if not np.isfinite(eigenvalue):
+        raise ValueError(f"eigenvalue must be finite, got {eigenvalue!r}")
+    tolerance = check_positive("tolerance", tolerance)
+    radius, angle = abs(eigenvalue), abs(np.angle(eigenvalue))
+    size = "steady" if abs(radius - 1) <= tolerance else "growth" if radius > 1 else "decay"
+    if radius == 0 or angle <= tolerance:
+        return Motion(size, "none", np.inf)
+    if np.pi - angle <= tolerance:
+        return Motion(size, "oscillation", 2.0)
+    return Motion(size, "rotation", float(2 * np.pi / angle))
+
+
+def henrici(A):
+    """Return Henrici's departure from normality, √(‖A‖²_F - Σ abs(λ)²).
+
+    It is 0 exactly for normal matrices, A Aᵀ = Aᵀ A: symmetric, orthogonal and such. Their powers grow by
+    eigenvalues alone. The larger it is, the longer ‖Aᵗ‖₂ can do otherwise.
+
+    Parameters
+    ----------
+    A : ndarray of shape (..., n, n)
+        One matrix, or a stack of matrices.
+
+    Returns
+    -------
+    float or ndarray of shape (...)
+        In the units of `A`. A difference of squares: for a normal matrix, rounding can leave 1e-8 ‖A‖_F.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` has the wrong type or shape, is empty or not finite.
+
+    References
+    ----------
+    P. Henrici, "Bounds for iterates, inverses, spectral variation and fields of values of non-normal
+    matrices", Numerische Mathematik 4:24-40, 1962, https://doi.org/10.1007/BF01386294.
+
+    Examples
+    --------
+    The same eigenvalues, and all the difference is above the diagonal.
+
+    >>> import numpy as np
+    >>> from rnn_notes import henrici
+    >>> float(henrici(np.diag([0.5, 0.25]))), float(henrici(np.array([[0.5, 3.0], [0.0, 0.25]])))
+    (0.0, 3.0)
+    """
+    check_square("A", A)
+    double = A.astype(np.float64)  # a difference of squares keeps half of the digits
+    squares = np.sum(double**2, axis=(-2, -1)) - np.sum(abs(np.linalg.eigvals(double)) ** 2, axis=-1)
+    return np.sqrt(np.maximum(squares, 0)).astype(A.dtype)  # rounding can make the difference negative
+
+
+def lyapunov_exponents(jacobians):
+    """Return the growth rates per step of a product of Jacobians, by repeated QR.
+
+    The product itself overflows, and its columns all turn to the fastest direction. So each step multiplies
+    an orthonormal basis, Q R = J Q, and adds up the logarithms of abs(diag R) (Benettin et al. 1980).
+
+    Parameters
+    ----------
+    jacobians : ndarray of shape (T, ..., n, n)
+        The factors, the first step first, as `RNN.step_jacobians` returns them.
+
+    Returns
+    -------
+    ndarray of shape (..., n)
+        Exponents per step, the largest first: the k largest growth rates are those of k-dimensional volumes.
+        Above 0 is growth. Minus infinity where a Jacobian is singular. They belong to these T steps; the
+        asymptotic exponents are their limit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `jacobians` has the wrong type or shape, is empty or not finite.
+
+    References
+    ----------
+    G. Benettin, L. Galgani, A. Giorgilli, J.-M. Strelcyn, "Lyapunov characteristic exponents for smooth
+    dynamical systems and for Hamiltonian systems; a method for computing all of them", Meccanica 15:9-20 and
+    21-30, 1980, https://doi.org/10.1007/BF02128236 and https://doi.org/10.1007/BF02128237.
+
+    Examples
+    --------
+    For one matrix again and again they are the logarithms of the sizes of its eigenvalues.
+
+    >>> import numpy as np
+    >>> from rnn_notes import eigenvalues, lyapunov_exponents
+    >>> A = np.array([[2.0, 5.0], [0.0, 0.5]])
+    >>> lyapunov_exponents(np.tile(A, (1000, 1, 1))).round(2), np.log(abs(eigenvalues(A))).round(2)
+    (array([ 0.69, -0.69]), array([ 0.69, -0.69]))
+    """
+    n = check_square("jacobians", jacobians)
+    if jacobians.ndim < 3:
+        raise ValueError(f"jacobians must have shape (T, ..., n, n), got {jacobians.shape}")
+    basis = np.broadcast_to(np.eye(n, dtype=jacobians.dtype), jacobians.shape[1:])
+    total = np.zeros(jacobians.shape[1:-1], jacobians.dtype)
+    for J in jacobians:
+        basis, R = np.linalg.qr(J @ basis)
+        with np.errstate(divide="ignore"):  # a singular J: log 0 is minus infinity
+            total += np.log(abs(np.diagonal(R, axis1=-2, axis2=-1)))
+    return np.sort(total / len(jacobians), axis=-1)[..., ::-1]
+
+
+def _check_one(name, A):
+    """Return n; raise unless `A` is one matrix of shape (n, n)."""
+    n = check_square(name, A)
+    if A.ndim != 2:
+        raise ValueError(f"{name} must have shape (n, n), got {A.shape}")
+    return n
