@@ -42,6 +42,7 @@ numfig = True
 numfig_format = {"figure": "Figure %s", "table": "Table %s", "code-block": "Listing %s"}
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True # np.float64, not <class ...>
 numpydoc_show_class_members = False
 autosummary_generate = False     # numpydoc loads it; it would import the package in every build
 autodoc_typehints = "none"       # the docstrings say types and shapes

@@ -199,14 +199,13 @@ INITIALIZERS = {
 def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64):
     """Return the weights that a program starts from when nobody chooses.
 
-    ========== ===================== ===================== ============================
-    framework  W_x                   W_h                   b
-    ========== ===================== ===================== ============================
-    pytorch    uniform, limit 1/√H   uniform, limit 1/√H   sum of two with limit 1/√H
-    keras      Glorot uniform        orthogonal            0; forget gate of an LSTM: 1
-    min-char-  normal, std 0.01      normal, std 0.01      0
-    rnn
-    ========== ===================== ===================== ============================
+    ============ ==================== ==================== =========================
+    framework    W_x                  W_h                  b
+    ============ ==================== ==================== =========================
+    pytorch      uniform, limit 1/√H  uniform, limit 1/√H  sum of two, limit 1/√H
+    keras        Glorot uniform       orthogonal           0; LSTM: forget gate 1
+    min-char-rnn normal, std 0.01     normal, std 0.01     0
+    ============ ==================== ==================== =========================
 
     Parameters
     ----------

@@ -1,7 +1,5 @@
 """The recurrent network against finite differences, forward mode, explicit sums and PyTorch."""
 
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
@@ -299,11 +297,6 @@ def test_jacobian_product_needs_no_memory_for_the_run():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < rnn.step_jacobians(h).nbytes / 10
-
-
-def test_import_loads_no_matplotlib():
-    code = "import sys, rnn_notes; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 # Bad input. The network below has T = 5, B = 2, I = 3, H = 4; each row replaces one argument.

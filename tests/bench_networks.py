@@ -1,0 +1,184 @@
+"""Forward and full backward of both networks, beside their bare matrix products and PyTorch.
+
+Run it with ``make bench``: float32, one thread, one process, I = H, a loss on every step, gradients for all
+parameters, the input and the initial states. The ratios of the medians follow the dots. In the tables, the
+number in parentheses is the ratio to the fastest of the group.
+"""
+
+import os
+import subprocess
+import sys
+
+# One thread, set before NumPy is loaded. Not when a test run only looks for doctests in here.
+if any("bench_" in argument for argument in sys.argv):
+    if "numpy" in sys.modules and os.environ.get("OMP_NUM_THREADS") != "1":
+        raise RuntimeError("NumPy is already loaded: run with OMP_NUM_THREADS=1")
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import numpy as np
+import pytest
+
+from rnn_notes import LSTM, RNN, framework_default
+
+NETWORKS = {"RNN": (RNN, 1), "LSTM": (LSTM, 4)}
+SIZES = [  # network, T, B, H
+    ("RNN", 100, 20, 100),
+    ("RNN", 50, 20, 50),
+    ("RNN", 100, 128, 256),
+    ("LSTM", 100, 20, 100),
+    ("LSTM", 400, 20, 100),
+    ("LSTM", 100, 128, 256),
+]
+CURVES = [  # network, what grows, its values
+    (name, axis, values)
+    for name in NETWORKS
+    for axis, values in [("T", (50, 100, 200, 400, 800)), ("B", (16, 32, 64, 128, 256))]
+] + [("RNN", "window", (20, 40, 80))]
+
+
+def case(name, T, B, H):
+    """Return the network, x and dh, with PyTorch's default weights."""
+    rng = np.random.default_rng(0)
+    kind, gates = NETWORKS[name]
+    network = kind(**framework_default("pytorch", H, H, rng, gates, np.float32))
+    x, dh = rng.standard_normal((2, T, B, H), dtype=np.float32)
+    return network, x, dh
+
+
+def run(network, x, dh, **options):
+    state = network.forward(x)
+    return state, network.backward(x, state, dh, **options)
+
+
+def hidden_states(state):
+    return state if isinstance(state, np.ndarray) else state.h
+
+
+def bare_products(network, x, dh):
+    """Return a function that does the matrix products of `run`, into arrays made before, and nothing else."""
+    T, B, H = dh.shape
+    rows, h = x.reshape(T * B, H), hidden_states(network.forward(x))
+    W_x, W_h, W_h_T = network.W_x, network.W_h, np.ascontiguousarray(network.W_h.T)
+    z = np.random.default_rng(0).standard_normal((T, B, len(W_h)), dtype=np.float32)
+    dz, flat = z.reshape(T * B, -1), np.empty((T * B, len(W_h)), np.float32)
+    z_t, h_t, weights, inputs = (np.empty_like(a) for a in (z[0], h[0], W_h, rows))
+
+    def products():
+        np.dot(rows, W_x.T, out=flat)
+        for t in range(T):
+            np.dot(h[t], W_h_T, out=z_t)
+        for t in reversed(range(T)):
+            np.dot(z[t], W_h, out=h_t)
+        np.dot(dz.T, rows, out=weights)
+        np.dot(dz.T, h[:-1].reshape(T * B, H), out=weights)
+        np.dot(dz, W_x, out=inputs)
+
+    return products
+
+
+def torch_run(network, x, dh):
+    """Return a function that does `run` in PyTorch, after a check that the results agree."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.set_num_threads(1)
+    _, B, H = dh.shape
+    starts = ["h0", "c0"] if isinstance(network, LSTM) else ["h0"]
+    theirs = getattr(torch.nn, type(network).__name__)(H, H)
+    parameters = list(theirs.parameters())
+    with torch.no_grad():
+        values = [network.W_x, network.W_h, network.b, 0 * network.b]
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.copy_(torch.from_numpy(value))
+    x_t, dh_t = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dh)
+    starts_t = [torch.zeros(1, B, H, requires_grad=True) for _ in starts]
+    leaves = [*parameters[:3], x_t, *starts_t]
+
+    def go():
+        for leaf in [*leaves, parameters[3]]:
+            leaf.grad = None
+        states, _ = theirs(x_t, tuple(starts_t) if len(starts_t) == 2 else starts_t[0])
+        states.backward(dh_t)
+        return states
+
+    state, gradients = run(network, x, dh)
+    names = ["W_x", "W_h", "b", "x", *starts]
+    ours = [hidden_states(state)[1:], *(getattr(gradients, name) for name in names)]
+    for mine, other in zip(ours, [go(), *(leaf.grad for leaf in leaves)], strict=True):
+        other = other.detach().numpy().reshape(mine.shape)
+        assert np.abs(mine - other).max() < 1e-4 * np.abs(other).max()
+    return go
+
+
+CONTENDERS = {
+    "rnn_notes": lambda *work: lambda: run(*work),
+    "matrix products": bare_products,
+    "torch": torch_run,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def steady_memory():
+    """Have malloc keep freed memory, as it does in any process that has once freed a large array."""
+    np.ones(4_000_000)
+
+
+@pytest.fixture(scope="module")
+def lines(request):
+    """Collect lines and print them at the end."""
+    collected = []
+    yield collected
+    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        print("", *collected, sep="\n")
+
+
+@pytest.fixture(scope="module")
+def medians(lines):
+    """Collect {group: {contender: median}}, and say the ratios at the end."""
+    collected = {}
+    yield collected
+    for group, median in collected.items():
+        ours = median.pop("rnn_notes", np.nan)
+        ratios = ", ".join(f"{ours / theirs:.2f} of {name}" for name, theirs in median.items())
+        lines.append(f"{group}: the time of rnn_notes is {ratios}")
+
+
+@pytest.fixture(scope="module")
+def curves(lines):
+    """Collect {group: {size: median}}, and say the multiples of the first at the end."""
+    collected = {}
+    yield collected
+    for group, median in collected.items():
+        first, *_ = median.values()
+        points = ", ".join(f"{size} takes {time / first:.1f}" for size, time in median.items())
+        lines.append(f"{group}: {points}")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "{} T={} B={} H={}".format(*size))
+@pytest.mark.parametrize("contender", CONTENDERS)
+def test_speed(benchmark, medians, size, contender):
+    group = benchmark.group = "{} T={} B={} H={}".format(*size)
+    benchmark(CONTENDERS[contender](*case(*size)))
+    if benchmark.enabled:
+        medians.setdefault(group, {})[contender] = benchmark.stats.stats.median
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "value"), [(name, axis, value) for name, axis, values in CURVES for value in values]
+)
+def test_cost_is_linear(benchmark, curves, name, axis, value):
+    size = {"T": 100, "B": 20, "H": 100} | ({axis: value} if axis in "TB" else {})
+    options = {} if axis in "TB" else {axis: value}
+    group = benchmark.group = f"{name}, {axis} grows"
+    benchmark(run, *case(name, **size), **options)
+    if benchmark.enabled:
+        curves.setdefault(group, {})[value] = benchmark.stats.stats.median
+
+
+@pytest.mark.parametrize("package", ["rnn_notes", "numpy"])
+def test_import(benchmark, medians, package, tmp_path_factory):
+    group = benchmark.group = "start of Python and import"
+    folder = str(tmp_path_factory.mktemp("compiled"))
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
+    command, options = [sys.executable, "-c", f"import {package}"], {"env": environment, "check": True}
+    benchmark.pedantic(subprocess.run, [command], options, rounds=20, warmup_rounds=1)
+    if benchmark.enabled:
+        medians.setdefault(group, {})[package] = benchmark.stats.stats.median

@@ -1,0 +1,68 @@
+"""What holds for the package as a whole: what is public, what an import loads."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+
+import rnn_notes
+
+MODULES = {
+    module.name: importlib.import_module(f"rnn_notes.{module.name}")
+    for module in pkgutil.iter_modules(rnn_notes.__path__)
+    if not module.name.startswith("_") and module.name != "figures"
+}
+
+
+def defined(module):
+    """Return the public functions and classes of a module, by name."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(value) or inspect.isclass(value))
+        and value.__module__ == module.__name__
+    }
+
+
+def test_everything_public_is_importable_from_the_package():
+    public = {name: value for module in MODULES.values() for name, value in defined(module).items()}
+    assert len(public) > 30
+    assert public.keys() <= set(rnn_notes.__all__)
+    assert all(getattr(rnn_notes, name) is value for name, value in public.items())
+
+
+def test_the_package_names_its_modules():
+    for name in MODULES:
+        assert f"`rnn_notes.{name}`" in rnn_notes.__doc__
+
+
+def test_no_public_name_hides_a_module():
+    for name, module in MODULES.items():
+        assert getattr(rnn_notes, name) is module
+
+
+CALLABLE = [name for name in rnn_notes.__all__ if callable(getattr(rnn_notes, name))]
+
+
+@pytest.mark.parametrize("name", CALLABLE)
+def test_every_public_name_says_what_it_is_and_shows_it(name):
+    value = getattr(rnn_notes, name)
+    doc = inspect.getdoc(type(value) if isinstance(value, rnn_notes.Activation | rnn_notes.Task) else value)
+    if inspect.isfunction(value) and inspect.signature(value).parameters:
+        for section in ("Parameters", "Returns", "Raises"):
+            assert f"\n{section}\n-----" in doc, section
+        for parameter in inspect.signature(value).parameters:
+            assert re.search(rf"^(\w+, )*{parameter}(, \w+)* : ", doc, re.MULTILINE), parameter
+    recorded = name.endswith(("Gradients", "State", "Motion", "History"))  # what another name's example returns
+    assert recorded or ">>> " in doc
+
+
+@pytest.mark.parametrize("other", ["matplotlib", "tqdm"])
+def test_the_import_loads_only_numpy(other):
+    code = f"import sys, rnn_notes; sys.exit({other!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
