@@ -16,7 +16,8 @@ class LSTMState:
     h, c : ndarray of shape (T + 1, B, H)
         Hidden states and cells; ``h[0]`` and ``c[0]`` are the initial ones.
     gates : ndarray of shape (T, B, 4H)
-        The four gates after their activations, in the order i, f, g, o. ``gates[t - 1]`` made ``h[t]``.
+        The four gates after their activations, in the order i, f, g, o. ``gates[t - 1]`` made ``h[t]``. A
+        closed gate is accurate to the rounding of 1, and from there on exactly 0.
     """
 
     h: np.ndarray
@@ -108,8 +109,8 @@ class LSTM:
 
     Examples
     --------
-    One unit with no weights. A large bias opens the forget gate, and the cell keeps its value; every gate
-    without a bias is half open.
+    One unit with no weights. A large bias opens the forget gate, and the cell keeps its value; the input gate
+    has no bias and is half open.
 
     >>> import numpy as np
     >>> from rnn_notes import LSTM
@@ -227,6 +228,7 @@ class LSTM:
         >>> gradients.c0.round(4), round(0.5 * 0.7310586**3, 4)
         (array([[0.1954]]), 0.1954)
         """
+        self._check_parameters()
         inputs, H, dtype = self.W_x.shape[1], self.W_h.shape[1], self.W_x.dtype
         T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
         self._check_state(state, T, B)
@@ -301,8 +303,7 @@ class LSTM:
 
         Examples
         --------
-        With a bias of ln 99 the forget gate is 0.99, and 100 steps leave 37 % of the gradient. The plain
-        sigmoid network would multiply by 1/4 or less each time.
+        With a bias of ln 99 the forget gate is 0.99, and 100 steps leave 37 % of the gradient.
 
         >>> import numpy as np
         >>> from rnn_notes import LSTM
@@ -312,7 +313,8 @@ class LSTM:
         >>> lstm.cell_path(state, k=0, t=100).round(3)
         array([[0.366]])
         """
-        T, _, _ = self._check_state(state)
+        self._check_parameters()
+        T = self._check_state(state)
         t = check_integer("t", t, 0, T)
         k = check_integer("k", k, 0, t)
         return np.prod(state.f[k:t], axis=0)
@@ -321,18 +323,16 @@ class LSTM:
         check_array("W_x", self.W_x, None, ("4H", "I"))
         rows, dtype = len(self.W_x), self.W_x.dtype
         if rows % 4:
-            raise ValueError(
-                f"W_x must have shape (4H, I), a row for each unit of four gates, got {self.W_x.shape}"
-            )
+            raise ValueError(f"W_x must have shape (4H, I), its rows a multiple of 4, got {self.W_x.shape}")
         check_array("W_h", self.W_h, dtype, (rows, rows // 4))
         check_array("b", self.b, dtype, (rows,))
 
     def _check_state(self, state, T="T", B="B"):
-        """Return T, B and H; raise unless `state` is a state of this network."""
+        """Return T; raise unless `state` is a state of this network."""
         if not isinstance(state, LSTMState):
             raise TypeError(f"state must be the LSTMState that forward returned, got {type(state).__name__}")
         H, dtype = self.W_h.shape[1], self.W_x.dtype
         T, B, _ = check_array("state.gates", state.gates, dtype, (T, B, 4 * H))
         check_array("state.h", state.h, dtype, (T + 1, B, H))
         check_array("state.c", state.c, dtype, (T + 1, B, H))
-        return T, B, H
+        return T

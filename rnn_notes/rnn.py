@@ -180,6 +180,7 @@ class RNN:
         >>> rnn.backward(x, h, dh=np.ones((1, 1)), window=1).x.ravel()
         array([0. , 0. , 0.5, 1. ])
         """
+        self._check_parameters()
         (H, inputs), dtype = self.W_x.shape, self.W_x.dtype
         T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
         check_array("h", h, dtype, (T + 1, B, H))
@@ -318,9 +319,10 @@ class RNN:
         check_array("W_h", self.W_h, dtype, (H, H))
         check_array("b", self.b, dtype, (H,))
         if not isinstance(self.activation, Activation):
-            raise TypeError(f"activation must be one of the activations, got {self.activation!r}")
+            raise TypeError(f"activation must be an Activation such as rnn_notes.relu, got {self.activation!r}")
 
     def _check_states(self, h):
+        self._check_parameters()
         states, B, H = check_array("h", h, self.W_x.dtype, ("T + 1", "B", len(self.W_h)))
         if states < 2:
             raise ValueError(f"h must have shape (T + 1, B, {H}) with T at least 1, got {h.shape}")

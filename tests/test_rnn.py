@@ -266,13 +266,24 @@ def test_memory_order_does_not_matter(last, window):
 
 
 def test_parameters_are_kept_and_checked_again():
-    rnn, x, h0, _ = random_run(4, 2, 3, 3)
+    rnn, x, h0, dh = random_run(4, 2, 3, 3)
     before = rnn.forward(x, h0)
     rnn.W_h -= 0.1  # in place: what training does
     assert np.abs(rnn.forward(x, h0) - before).max() > 1e-3
-    rnn.b = rnn.b[:, None]
-    with pytest.raises(ValueError, match=r"^b must have shape \(3,\).*got \(3, 1\)$"):
-        rnn.forward(x, h0)
+    calls = [
+        lambda: rnn.forward(x, h0),
+        lambda: rnn.backward(x, before, dh),
+        lambda: rnn.step_jacobians(before),
+        lambda: rnn.jacobian_product(before, 0, 4),
+    ]
+    for call in calls:
+        rnn.b = np.zeros((3, 1))
+        with pytest.raises(ValueError, match=r"^b must have shape \(3,\).*got \(3, 1\)$"):
+            call()
+        rnn.b, rnn.activation = np.zeros(3), "relu"
+        with pytest.raises(TypeError, match=r"^activation must be an Activation such as rnn_notes.relu, got 'relu'$"):
+            call()
+        rnn.activation = ACTIVATIONS["tanh"]
 
 
 @pytest.mark.parametrize("last", [False, True])
