@@ -88,9 +88,9 @@ def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
     arrays, largest, relative_norm = _measure(gradients, error_if_nonfinite)
     norm = largest * relative_norm
     if norm > threshold:
-        # In float64, and from entries of at most 1, so that nothing overflows or becomes 0 on the way.
+        # In float64, and from entries of at most 1, so that nothing overflows on the way.
         factor = threshold / relative_norm
-        clipped = [(np.divide(a, largest, dtype=np.float64) * factor).astype(a.dtype) for a in arrays]
+        clipped = [np.asarray(np.divide(a, largest, dtype=np.float64) * factor, a.dtype) for a in arrays]
     else:
         clipped = [a.copy() for a in arrays]
     return _like(gradients, clipped), norm
@@ -139,8 +139,8 @@ def clip_by_value(gradients, threshold, error_if_nonfinite=True):
     if np.isnan(largest):
         clipped = [a.copy() for a in arrays]
     else:
-        limits = [min(threshold, np.finfo(a.dtype).max) for a in arrays]
-        clipped = [np.clip(a, -limit, limit) for a, limit in zip(arrays, limits, strict=True)]
+        limits = [min(threshold, float(np.finfo(a.dtype).max)) for a in arrays]
+        clipped = [np.asarray(np.clip(a, -limit, limit)) for a, limit in zip(arrays, limits, strict=True)]
     return _like(gradients, clipped), largest * relative_norm
 
 
@@ -168,7 +168,7 @@ def _measure(gradients, error_if_nonfinite):
     if not arrays:
         raise ValueError(f"gradients must have at least one array, got {gradients!r}")
     arrays = list(arrays.values())
-    if not all(np.isfinite(a).all() for a in arrays):
+    if not error_if_nonfinite and not all(np.isfinite(a).all() for a in arrays):
         return arrays, np.nan, np.nan
     largest = max(float(abs(a).max()) for a in arrays)
     if largest == 0:

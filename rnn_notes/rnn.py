@@ -319,7 +319,7 @@ class RNN:
         check_array("W_h", self.W_h, dtype, (H, H))
         check_array("b", self.b, dtype, (H,))
         if not isinstance(self.activation, Activation):
-            raise TypeError(f"activation must be an Activation such as rnn_notes.relu, got {self.activation!r}")
+            raise TypeError(f"activation must be an Activation, such as relu, got {self.activation!r}")
 
     def _check_states(self, h):
         self._check_parameters()

@@ -1,4 +1,4 @@
-"""Synthetic tasks that need a memory, each with what the best guess without a memory gets.
+"""Synthetic tasks that need a memory, each with what one answer for all sequences gets.
 
 Call a task with a length, a batch size and a generator: it returns inputs and targets, new ones each time.
 """
@@ -26,7 +26,7 @@ class Task:
     shortest : int
         The smallest length.
     baseline : callable
-        ``baseline(length)``: the least that a network without memory can expect.
+        ``baseline(length)``: what the best answer that is the same for all sequences gets.
     generate : callable
         ``generate(length, batch, rng)``: inputs and targets. Call the task instead: it checks the arguments.
     symbols : tuple of str
@@ -36,7 +36,7 @@ class Task:
 
     Examples
     --------
-    What comes in, what should come out, and what a network without memory gets.
+    What comes in, what should come out, and what one answer for all sequences gets.
 
     >>> import numpy as np
     >>> from rnn_notes import adding, copying

@@ -10,6 +10,7 @@ from rnn_notes._checks import (
     check_dtype,
     check_finite,
     check_fraction,
+    check_generator,
     check_integer,
     check_positive,
 )
@@ -139,7 +140,7 @@ def squared_error(y_hat, target):
     Parameters
     ----------
     y_hat : ndarray
-        Predictions ŷ of any shape, float32 or float64.
+        Predictions ŷ with at least one axis, float32 or float64.
     target : ndarray
         What they should be, of the same shape and dtype.
 
@@ -166,7 +167,7 @@ def squared_error(y_hat, target):
     _check_predictions(y_hat, 1)
     check_array("target", target, y_hat.dtype, y_hat.shape)
     error = y_hat - target
-    return float(np.mean(error * error)), (2 / error.size) * error
+    return float(np.mean(np.square(error, dtype=np.float64))), (2 / error.size) * error
 
 
 def cross_entropy(y_hat, target):
@@ -204,7 +205,7 @@ def cross_entropy(y_hat, target):
     _check_predictions(y_hat, 2)
     classes = y_hat.shape[-1]
     if type(target) is not np.ndarray or not np.issubdtype(target.dtype, np.integer):
-        kind = getattr(target, "dtype", type(target).__name__)
+        kind = target.dtype if type(target) is np.ndarray else type(target).__name__
         raise TypeError(f"target must be a numpy.ndarray of integers, got {kind}")
     if target.shape != y_hat.shape[:-1]:
         raise ValueError(f"target must have shape {y_hat.shape[:-1]}, got {target.shape}")
@@ -322,7 +323,7 @@ class Adam:
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_positive("epsilon", epsilon)
-        self._steps, self._mean, self._square = 0, {}, {}
+        self._steps, self._mean, self._root = 0, {}, {}
 
     def step(self, parameters, gradients):
         """Update the parameters, in place.
@@ -341,14 +342,14 @@ class Adam:
         self._steps += 1
         for name, w in parameters.items():
             g = gradients[name]
-            mean = self._mean.setdefault(name, np.zeros_like(w))
-            square = self._square.setdefault(name, np.zeros_like(w))
-            mean += (1 - self.beta_1) * (g - mean)
-            square += (1 - self.beta_2) * (g * g - square)
+            mean = self.beta_1 * self._mean.get(name, 0) + (1 - self.beta_1) * g
+            # The root of the running mean of g²: the square itself would overflow for large gradients.
+            root = np.hypot(self.beta_2**0.5 * self._root.get(name, 0), (1 - self.beta_2) ** 0.5 * g)
+            self._mean[name], self._root[name] = mean, root
             # Both started at 0; dividing makes up for it.
             mean = mean / (1 - self.beta_1**self._steps)
-            square = square / (1 - self.beta_2**self._steps)
-            w -= self.learning_rate * mean / (np.sqrt(square) + self.epsilon)
+            root = root / (1 - self.beta_2**self._steps) ** 0.5
+            w -= self.learning_rate * mean / (root + self.epsilon)
 
 
 def _check_update(parameters, gradients):
@@ -434,11 +435,11 @@ def fit(
     clip : float, optional
         Threshold for the gradients of all parameters together; no clipping if not given.
     clip_with : callable
-        `clip_by_norm` or `clip_by_value`.
+        How, if `clip` is given: `clip_by_norm` or `clip_by_value`.
     window : int, optional
         The most steps that each loss term flows back, for an `RNN`; see `RNN.backward`.
     solved : float
-        Stop when the mean error of the last 50 batches is at most this share of the baseline; 0 never stops.
+        Stop when the mean error of the last 50 batches is below this share of the baseline; 0 never stops.
     progress : bool, optional
         Show a progress bar with loss, gradient norm and clip rate. If not given, only in a terminal.
 
@@ -473,18 +474,25 @@ def fit(
         if not isinstance(value, types):
             expected = " or ".join(kind.__name__ for kind in types)
             raise TypeError(f"{name} must be of type {expected}, got {type(value).__name__}")
+    _check_sizes(network, readout, task)
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "step", None)):
+        raise TypeError(f"optimizer must have a method step(parameters, gradients), got {optimizer!r}")
+    check_generator("rng", rng)
+    check_integer("batch", batch, 1)
+    if clip is not None:
+        check_positive("clip", clip)
+    if not callable(clip_with):
+        raise TypeError(f"clip_with must be a function such as clip_by_norm, got {clip_with!r}")
     options = {} if window is None else {"window": check_integer("window", window, 1)}
     if options and isinstance(network, LSTM):
         raise ValueError(f"window must be None for an LSTM, got {window!r}")
-    if clip is not None:
-        check_positive("clip", clip)
     enough = check_fraction("solved", solved) * task.baseline(check_integer("length", length, task.shortest))
     parameters = {name: getattr(network, name) for name in ("W_x", "W_h", "b")}
     parameters |= {name: getattr(readout, name) for name in ("W_y", "b_y")}
 
     from tqdm import tqdm  # here, so that importing rnn_notes stays fast
 
-    rows, outcome = [], "steps"
+    rows, clips, outcome = [], 0, "steps"
     silent = progress if progress is None else not progress  # tqdm's None: silent unless in a terminal
     with tqdm(range(check_integer("steps", steps, 1)), desc=task.name, disable=silent) as bar:
         try:
@@ -492,16 +500,19 @@ def fit(
                 x, target = task(length, batch, rng, network.W_h.dtype)
                 with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends the loop
                     loss, error, gradients = _differentiate(network, readout, task, x, target, options)
-                norm, clipped = global_norm(gradients), gradients
-                if clip is not None:
-                    clipped, norm = clip_with(gradients, clip)
-                optimizer.step(parameters, clipped)
+                    if clip is None:
+                        clipped, norm = gradients, global_norm(gradients)
+                    else:
+                        clipped, norm = clip_with(gradients, clip)
+                    optimizer.step(parameters, clipped)
+                for name, w in parameters.items():
+                    check_finite(name, w)
                 changed = any((clipped[name] != g).any() for name, g in gradients.items())
                 rows.append((loss, error, norm, changed))
-                if len(rows) % 10 == 0:
-                    clip_rate = np.mean([row[3] for row in rows])
-                    bar.set_postfix(loss=loss, norm=norm, clipped=f"{clip_rate:.0%}", refresh=False)
-                if len(rows) >= 50 and np.mean([row[1] for row in rows[-50:]]) <= enough:
+                clips += changed
+                share = f"{clips / len(rows):.0%}"
+                bar.set_postfix(loss=loss, norm=norm, clipped=share, refresh=False)
+                if len(rows) >= 50 and np.mean([row[1] for row in rows[-50:]]) < enough:
                     outcome = "solved"
                     break
         except KeyboardInterrupt:
@@ -510,6 +521,17 @@ def fit(
             outcome = "diverged"
     loss, error, norm, clipped = np.array(rows, float).reshape(-1, 4).T
     return History(loss, error, norm, clipped.astype(bool), outcome)
+
+
+def _check_sizes(network, readout, task):
+    """Raise unless the three fit together."""
+    H, dtype = network.W_h.shape[1], network.W_h.dtype
+    if network.W_x.shape[1] != task.inputs:
+        raise ValueError(f"network must have {task.inputs} inputs for this task, got {network.W_x.shape[1]}")
+    if readout.W_y.dtype != dtype:
+        raise TypeError(f"readout must have dtype {dtype} as the network has, got {readout.W_y.dtype}")
+    if readout.W_y.shape != (task.outputs, H):
+        raise ValueError(f"readout must have W_y of shape {(task.outputs, H)}, got {readout.W_y.shape}")
 
 
 def _differentiate(network, readout, task, x, target, options):
