@@ -102,13 +102,16 @@ def check_generator(name, value):
 def check_matrix_shape(name, value):
     """Return (rows, columns); raise unless `value` is two sizes, or one for a square matrix."""
     sizes = value if isinstance(value, tuple) else (value, value)
-    if len(sizes) != 2:
-        raise ValueError(f"{name} must be an integer n or a pair (rows, columns), got {value!r}")
-    return tuple(check_integer(name, size, 1) for size in sizes)
+    try:
+        rows, columns = (check_integer(name, size, 1) for size in sizes)
+    except (TypeError, ValueError) as error:
+        expected = "an integer n or a pair (rows, columns), each at least 1"
+        raise type(error)(f"{name} must be {expected}, got {value!r}") from None
+    return rows, columns
 
 
 def check_float_type(name, value):
     """Return `value` as numpy.dtype; raise unless it is float32 or float64."""
-    if value not in (np.float32, np.float64):
+    if not isinstance(value, type | np.dtype) or value not in (np.float32, np.float64):
         raise TypeError(f"{name} must be numpy.float32 or numpy.float64, got {value!r}")
     return np.dtype(value)

@@ -1,5 +1,7 @@
 """Where weights start: the initializers in use, and the defaults of three well-known programs."""
 
+from numbers import Integral
+
 import numpy as np
 
 from rnn_notes._checks import (
@@ -251,10 +253,12 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
     """
     check_choice("framework", framework, ("pytorch", "keras", "min-char-rnn"))
     inputs, hidden = check_integer("inputs", inputs, 1), check_integer("hidden", hidden, 1)
-    if check_integer("gates", gates, 1) not in (1, 4):
+    if not isinstance(gates, Integral) or isinstance(gates, bool):
+        raise TypeError(f"gates must be 1 or 4, got {gates!r}")
+    if gates not in (1, 4):
         raise ValueError(f"gates must be 1 or 4, got {gates!r}")
     check_generator("rng", rng)
-    rows = gates * hidden
+    rows = int(gates) * hidden
     b = np.zeros(rows, check_float_type("dtype", dtype))
     if framework == "pytorch":
         limit = 1 / np.sqrt(hidden)

@@ -37,8 +37,9 @@ def gram_schmidt(A, method="modified"):
     TypeError
         If `A` is not an array of floats.
     ValueError
-        If `A` has the wrong shape, is empty or not finite, a column depends on the columns before it up to
-        rounding, or the method is unknown.
+        If `A` has the wrong shape, is empty or not finite, the method is unknown, or a column depends on
+        those before it: what is left of it is no more than rounding. If those are nearly dependent
+        themselves, rounding can hide that.
 
     References
     ----------
@@ -64,7 +65,7 @@ def gram_schmidt(A, method="modified"):
     m, n = _check_tall(A)
     check_choice("method", method, ("modified", "classical"))
     Q, R = np.zeros((m, n), A.dtype), np.zeros((n, n), A.dtype)
-    smallest = m * np.finfo(A.dtype).eps
+    rounding = 10 * m * np.finfo(A.dtype).eps
     for j in range(n):
         v = A[:, j].copy()
         if method == "classical":
@@ -74,8 +75,8 @@ def gram_schmidt(A, method="modified"):
             for i in range(j):
                 R[i, j] = Q[:, i] @ v  # the projection of what is left
                 v -= R[i, j] * Q[:, i]
-        R[j, j] = np.linalg.norm(v)
-        if R[j, j] <= smallest * np.linalg.norm(A[:, j]):
+        R[j, j] = _length(v)
+        if R[j, j] <= rounding * _length(A[:, j]):
             raise ValueError(
                 f"A must have independent columns, got column {j} that depends on those before it"
             )
@@ -130,8 +131,9 @@ def householder_qr(A):
     R, Q = A.copy(), np.eye(m, n, dtype=A.dtype)
     normals = []
     for j in range(n):
-        normal = R[j:, j].copy()
-        if normal[1:].any():  # otherwise the column is ready, and the reflection is the identity
+        column = R[j:, j]
+        if column[1:].any():  # otherwise the column is ready, and the reflection is the identity
+            normal = column / abs(column).max()
             normal[0] += np.copysign(np.linalg.norm(normal), normal[0])
             normal /= np.linalg.norm(normal)
             _reflect(R[j:, j:], normal)
@@ -189,6 +191,12 @@ def random_orthogonal(shape, rng, dtype=np.float64):
     Q, R = np.linalg.qr(normal)
     Q *= np.copysign(1, np.diagonal(R))
     return Q if rows >= columns else np.ascontiguousarray(Q.T)
+
+
+def _length(v):
+    """Return the norm of v, whose square may overflow or vanish."""
+    largest = abs(v).max()
+    return largest * np.linalg.norm(v / largest) if largest else largest
 
 
 def _reflect(rows, normal):

@@ -171,7 +171,7 @@ def matrix_powers(A, t):
     Returns
     -------
     ndarray of shape (t + 1, n, n)
-        ``matrix_powers(A, t)[k]`` is Aᵏ.
+        ``matrix_powers(A, t)[k]`` is Aᵏ. Where a power overflows, NumPy warns.
 
     Raises
     ------
@@ -250,10 +250,11 @@ def classify(eigenvalue, tolerance=1e-9):
     """
     if not isinstance(eigenvalue, Complex) or isinstance(eigenvalue, bool):
         raise TypeError(f"eigenvalue must be one real or complex number, got {eigenvalue!r}")
-    if not np.isfinite(eigenvalue):
+    value = complex(eigenvalue)
+    if not np.isfinite(value):
         raise ValueError(f"eigenvalue must be finite, got {eigenvalue!r}")
     tolerance = check_positive("tolerance", tolerance)
-    radius, angle = abs(eigenvalue), abs(np.angle(eigenvalue))
+    radius, angle = np.abs(value), abs(np.angle(value))
     size = "steady" if abs(radius - 1) <= tolerance else "growth" if radius > 1 else "decay"
     if radius == 0 or angle <= tolerance:
         return Motion(size, "none", np.inf)
@@ -276,7 +277,7 @@ def henrici(A):
     Returns
     -------
     float or ndarray of shape (...)
-        In the units of `A`. A difference of squares: for a normal matrix, rounding can leave 1e-8 ‖A‖_F.
+        In the units of `A`. A difference of squares: for a normal matrix, rounding can leave 1e-7 ‖A‖_F.
 
     Raises
     ------
@@ -294,20 +295,24 @@ def henrici(A):
 
     >>> import numpy as np
     >>> from rnn_notes import henrici
-    >>> float(henrici(np.diag([0.5, 0.25]))), float(henrici(np.array([[0.5, 3.0], [0.0, 0.25]])))
+    >>> normal, sheared = np.diag([0.5, 0.25]), np.array([[0.5, 3.0], [0.0, 0.25]])
+    >>> float(henrici(normal)), float(henrici(sheared).round(9))
     (0.0, 3.0)
     """
     check_square("A", A)
-    double = A.astype(np.float64)  # a difference of squares keeps half of the digits
-    squares = np.sum(double**2, axis=(-2, -1)) - np.sum(abs(np.linalg.eigvals(double)) ** 2, axis=-1)
-    return np.sqrt(np.maximum(squares, 0)).astype(A.dtype)  # rounding can make the difference negative
+    largest = np.max(abs(A), axis=(-2, -1), keepdims=True).astype(np.float64)
+    scaled = A / np.where(largest, largest, 1)  # in float64, at most 1: a square cannot overflow
+    squares = np.sum(scaled**2, axis=(-2, -1)) - np.sum(abs(np.linalg.eigvals(scaled)) ** 2, axis=-1)
+    departure = np.sqrt(np.maximum(squares, 0))  # rounding can make the difference negative
+    return (departure * largest[..., 0, 0]).astype(A.dtype)
 
 
 def lyapunov_exponents(jacobians):
     """Return the growth rates per step of a product of Jacobians, by repeated QR.
 
     The product itself overflows, and its columns all turn to the fastest direction. So each step multiplies
-    an orthonormal basis, Q R = J Q, and adds up the logarithms of abs(diag R) (Benettin et al. 1980).
+    an orthonormal basis, makes the result orthonormal again, Q R = J Q, and adds up the logarithms of diag R
+    (Benettin et al. 1980).
 
     Parameters
     ----------
@@ -318,8 +323,8 @@ def lyapunov_exponents(jacobians):
     -------
     ndarray of shape (..., n)
         Exponents per step, the largest first: the k largest growth rates are those of k-dimensional volumes.
-        Above 0 is growth. Minus infinity where a Jacobian is singular. They belong to these T steps; the
-        asymptotic exponents are their limit.
+        Above 0 is growth. A direction that a singular Jacobian erases, up to rounding, has minus infinity.
+        They belong to these T steps; the asymptotic exponents are their limit.
 
     Raises
     ------
@@ -348,10 +353,30 @@ def lyapunov_exponents(jacobians):
     basis = np.broadcast_to(np.eye(n, dtype=jacobians.dtype), jacobians.shape[1:])
     total = np.zeros(jacobians.shape[1:-1], jacobians.dtype)
     for J in jacobians:
-        basis, R = np.linalg.qr(J @ basis)
-        with np.errstate(divide="ignore"):  # a singular J: log 0 is minus infinity
-            total += np.log(abs(np.diagonal(R, axis1=-2, axis2=-1)))
+        basis, diagonal = _orthonormalize(J @ basis)
+        with np.errstate(divide="ignore"):  # log 0 is minus infinity
+            total += np.log(diagonal)
     return np.sort(total / len(jacobians), axis=-1)[..., ::-1]
+
+
+def _orthonormalize(A):
+    """Return Q and diag R of A = Q R by Gram-Schmidt, with zeros for columns that depend on earlier ones.
+
+    LAPACK would put an arbitrary direction there, which the columns after it would lose.
+    """
+    n = A.shape[-1]
+    largest = abs(A).max(axis=-2, keepdims=True)
+    A = A / np.where(largest, largest, 1)  # entries up to 1, whose squares neither overflow nor vanish
+    Q, lengths = np.zeros_like(A), np.zeros_like(largest)
+    for j in range(n):
+        v = column = A[..., j : j + 1]
+        for _ in range(2):  # once leaves rounding errors along the earlier columns
+            v = v - Q[..., :j] @ (Q[..., :j].mT @ v)
+        length = np.linalg.norm(v, axis=-2, keepdims=True)
+        rounding = 10 * n * np.finfo(A.dtype).eps * np.linalg.norm(column, axis=-2, keepdims=True)
+        np.divide(v, length, out=Q[..., j : j + 1], where=length > rounding)
+        lengths[..., j : j + 1] = np.where(length > rounding, length, 0)
+    return Q, (lengths * largest)[..., 0, :]
 
 
 def _check_one(name, A):
