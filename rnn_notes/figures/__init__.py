@@ -6,5 +6,16 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 
 from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, unrolled_graph
 from rnn_notes.figures.index import mark, story
+from rnn_notes.figures.sigmoid import function_and_slope, growth_window, slopes_in_use, tug_of_war
 
-__all__ = ["jacobian_norm_map", "mark", "norm_by_distance", "story", "unrolled_graph"]
+__all__ = [
+    "function_and_slope",
+    "growth_window",
+    "jacobian_norm_map",
+    "mark",
+    "norm_by_distance",
+    "slopes_in_use",
+    "story",
+    "tug_of_war",
+    "unrolled_graph",
+]
