@@ -6,5 +6,15 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 
 from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, unrolled_graph
 from rnn_notes.figures.index import mark, story
+from rnn_notes.figures.orthogonal import eigenvalue_circles, mirror_image, product_norms
 
-__all__ = ["jacobian_norm_map", "mark", "norm_by_distance", "story", "unrolled_graph"]
+__all__ = [
+    "eigenvalue_circles",
+    "jacobian_norm_map",
+    "mark",
+    "mirror_image",
+    "norm_by_distance",
+    "product_norms",
+    "story",
+    "unrolled_graph",
+]
