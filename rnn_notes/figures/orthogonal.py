@@ -100,9 +100,10 @@ def eigenvalue_circles(spectra, titles):
         axes.axhline(0, color=FAINT, linewidth=0.5)
         axes.axvline(0, color=FAINT, linewidth=0.5)
         axes.plot(circle.real, circle.imag, color=FAINT, linewidth=0.9)
-        size = np.round(abs(values), 6)
-        for chosen, color, mark in [(size < 1, SHRINKS, "v"), (size > 1, GROWS, "^"), (size == 1, STEADY, "o")]:
-            axes.plot(values[chosen].real, values[chosen].imag, mark, color=color, linestyle="none",
+        size = np.round(abs(values), 6)  # an eigenvalue on the circle is on it up to rounding
+        kinds = [(size < 1, SHRINKS, "v"), (size > 1, GROWS, "^"), (size == 1, STEADY, "o")]
+        for chosen, color, mark in kinds:
+            axes.plot(values[chosen].real, values[chosen].imag, mark, color=color,
                       markersize=6 if len(values) < 10 else 4)
         axes.set(aspect="equal", xlim=(-bound, bound), ylim=(-bound, bound), xticks=[-1, 0, 1],
                  yticks=[-1, 0, 1], xlabel=r"real part of $\lambda$")
