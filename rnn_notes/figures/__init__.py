@@ -6,14 +6,18 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 
 from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, unrolled_graph
 from rnn_notes.figures.index import mark, story
+from rnn_notes.figures.orthogonal import eigenvalue_circles, mirror_image, product_norms
 from rnn_notes.figures.sigmoid import function_and_slope, growth_window, slopes_in_use, tug_of_war
 
 __all__ = [
+    "eigenvalue_circles",
     "function_and_slope",
     "growth_window",
     "jacobian_norm_map",
     "mark",
+    "mirror_image",
     "norm_by_distance",
+    "product_norms",
     "slopes_in_use",
     "story",
     "tug_of_war",
