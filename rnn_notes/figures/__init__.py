@@ -5,6 +5,7 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 """
 
 from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, unrolled_graph
+from rnn_notes.figures.eigenvalues import motions, norm_ratios, plane_map, three_products
 from rnn_notes.figures.index import mark, story
 from rnn_notes.figures.orthogonal import eigenvalue_circles, mirror_image, product_norms
 from rnn_notes.figures.sigmoid import function_and_slope, growth_window, slopes_in_use, tug_of_war
@@ -16,10 +17,14 @@ __all__ = [
     "jacobian_norm_map",
     "mark",
     "mirror_image",
+    "motions",
     "norm_by_distance",
+    "norm_ratios",
+    "plane_map",
     "product_norms",
     "slopes_in_use",
     "story",
+    "three_products",
     "tug_of_war",
     "unrolled_graph",
 ]
