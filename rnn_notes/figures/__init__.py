@@ -8,11 +8,20 @@ from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, un
 from rnn_notes.figures.eigenvalues import motions, norm_ratios, plane_map, three_products
 from rnn_notes.figures.index import mark, story
 from rnn_notes.figures.orthogonal import eigenvalue_circles, mirror_image, product_norms
+from rnn_notes.figures.orthogonal_initialization import (
+    eigenvalues_trained,
+    entry_histograms,
+    gram_schmidt_steps,
+    start_grid,
+)
 from rnn_notes.figures.sigmoid import function_and_slope, growth_window, slopes_in_use, tug_of_war
 
 __all__ = [
     "eigenvalue_circles",
+    "eigenvalues_trained",
+    "entry_histograms",
     "function_and_slope",
+    "gram_schmidt_steps",
     "growth_window",
     "jacobian_norm_map",
     "mark",
@@ -23,6 +32,7 @@ __all__ = [
     "plane_map",
     "product_norms",
     "slopes_in_use",
+    "start_grid",
     "story",
     "three_products",
     "tug_of_war",
