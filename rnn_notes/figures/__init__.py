@@ -5,6 +5,7 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 """
 
 from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, unrolled_graph
+from rnn_notes.figures.clipping import clipped_directions, error_by_threshold, loss_surface, steps_from_a_wall
 from rnn_notes.figures.eigenvalues import motions, norm_ratios, plane_map, three_products
 from rnn_notes.figures.index import mark, story
 from rnn_notes.figures.orthogonal import eigenvalue_circles, mirror_image, product_norms
@@ -17,13 +18,16 @@ from rnn_notes.figures.orthogonal_initialization import (
 from rnn_notes.figures.sigmoid import function_and_slope, growth_window, slopes_in_use, tug_of_war
 
 __all__ = [
+    "clipped_directions",
     "eigenvalue_circles",
     "eigenvalues_trained",
     "entry_histograms",
+    "error_by_threshold",
     "function_and_slope",
     "gram_schmidt_steps",
     "growth_window",
     "jacobian_norm_map",
+    "loss_surface",
     "mark",
     "mirror_image",
     "motions",
@@ -33,6 +37,7 @@ __all__ = [
     "product_norms",
     "slopes_in_use",
     "start_grid",
+    "steps_from_a_wall",
     "story",
     "three_products",
     "tug_of_war",

@@ -1,0 +1,236 @@
+"""Figures of the lecture on gradient clipping."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
+from matplotlib.patches import Circle, Rectangle
+
+from rnn_notes.figures.style import FAINT, GROWS, INK, NORMS, PAPER, SHRINKS, STEADY, WIDTH, styled
+
+HEIGHTS = LinearSegmentedColormap.from_list("heights", ["#ffffff", FAINT])  # a loss, low to high
+
+
+@styled
+def loss_surface(w, b, loss, norms):
+    """Draw a loss over two parameters as a surface, colored by the norm of its gradient.
+
+    Parameters
+    ----------
+    w, b, loss, norms : ndarray of shape (rows, columns)
+        A grid of parameters as `numpy.meshgrid` returns it, the loss and the gradient's norm on it. Norms
+        below 1e-3 and above 1e3 get the colors of these.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> w, b = np.meshgrid(np.linspace(4, 8, 9), np.linspace(-4, -2, 9))
+    >>> figure = figures.loss_surface(w, b, loss=w * b, norms=np.hypot(w, b))
+    >>> figure.axes[0].get_ylabel()
+    '$w$'
+    """
+    w, b, loss, norms = _grids(w=w, b=b, loss=loss, norms=norms)
+    if not np.all(norms > 0):
+        raise ValueError("norms must be positive")
+    corners = np.stack([norms[:-1, :-1], norms[1:, :-1], norms[:-1, 1:], norms[1:, 1:]])
+    scale = BoundaryNorm(np.arange(-3, 4), NORMS.N)  # few colors keep the file small
+    logs = np.clip(np.log10(corners.max(axis=0)), -2.99, 2.99)
+    figure = plt.figure(figsize=(WIDTH, 3.7))
+    figure.set_dpi(100)  # of the raster only: the surface has few colors, and edges that may be coarse
+    figure.set_layout_engine("none")  # it knows no third dimension
+    axes = figure.add_axes((-0.05, -0.03, 0.93, 1.1), projection="3d")
+    axes.plot_surface(b, w, loss, facecolors=NORMS(scale(logs)), rcount=len(w), ccount=len(w[0]), linewidth=0,
+                      antialiased=False, shade=False, rasterized=True)
+    axes.view_init(elev=33, azim=-22)
+    axes.set_box_aspect((1.1, 1, 0.6), zoom=1.0)
+    axes.set(xlabel="$b$", ylabel="$w$")
+    figure.text(0.7, 0.62, "loss $L$")
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_major_locator(plt.MaxNLocator(4))
+        axis.set_pane_color((0, 0, 0, 0))
+        axis.line.set_color(INK)
+    axes.grid(False)
+    axes.tick_params(pad=0)
+    ticks = np.arange(-3, 4)
+    bar_axes = figure.add_axes((0.87, 0.2, 0.025, 0.56))
+    bar = figure.colorbar(plt.cm.ScalarMappable(scale, NORMS), cax=bar_axes, ticks=ticks)
+    bar.set_ticklabels([rf"$10^{{{tick}}}$" for tick in ticks])
+    bar_axes.set_title("gradient\nnorm", pad=8)
+    bar.outline.set_visible(False)
+    return figure
+
+
+@styled
+def steps_from_a_wall(w, b, loss, path, landings, labels):
+    """Draw a path of gradient descent to a wall of the loss, and where its next step may lead.
+
+    Parameters
+    ----------
+    w, b, loss : ndarray of shape (rows, columns)
+        A grid of parameters as `numpy.meshgrid` returns it, and the loss on it.
+    path : ndarray of shape (points, 2)
+        w and b of the descent, up to the wall.
+    landings : ndarray of shape (steps, 2)
+        w and b after the next step, for several lengths of it, at least 2. The first is the longest: it is
+        shown by an arrow that leaves the frame around all others.
+    labels : sequence of str
+        What to write beside each landing.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> w, b = np.meshgrid(np.linspace(4, 6, 9), np.linspace(-3, -1, 9))
+    >>> path, landings = np.array([[5, -2], [4.9, -2.1]]), np.array([[9.0, 3.0], [5.0, -1.5]])
+    >>> figure = figures.steps_from_a_wall(w, b, b**2, path, landings, ["unclipped", "clipped"])
+    >>> figure.axes[0].get_xlabel()
+    '$b$'
+    """
+    w, b, loss = _grids(w=w, b=b, loss=loss)
+    path, landings = np.asarray(path, float), np.asarray(landings, float)
+    for name, points in (("path", path), ("landings", landings)):
+        if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+            raise ValueError(f"{name} must have shape (points, 2), got {points.shape}")
+    if len(landings) < 2 or len(labels) != len(landings):
+        raise ValueError(f"labels must name 2 or more landings, got {len(labels)} for {len(landings)}")
+    points = np.vstack([path, landings[1:]])[:, ::-1]  # b to the right, w upward
+    margin = 0.18 * np.ptp(points, axis=0)
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.6))
+    image = axes.contourf(b, w, loss, levels=np.linspace(loss.min(), loss.max(), 8), cmap=HEIGHTS)
+    image.set_rasterized(True)
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, format="%.2f")
+    bar.set_label("loss $L$")
+    bar.outline.set_visible(False)
+    axes.plot(*path.T[::-1], color=INK, marker="o", markersize=2, linewidth=0.8, zorder=4)
+    axes.annotate("start", path[0, ::-1], xytext=(0, 5), textcoords="offset points", color=INK, ha="center")
+    end = path[-1, ::-1]
+    colors = [GROWS, *[SHRINKS] * (len(labels) - 2), STEADY]
+    for landing, label, color in zip(landings[:, ::-1], labels, colors, strict=True):
+        step = landing - end
+        with np.errstate(divide="ignore"):
+            to_frame = np.min(np.where(step > 0, high - end, low - end) / np.where(step == 0, np.nan, step))
+        outside = to_frame < 1
+        tip = end + 0.98 * to_frame * step if outside else landing
+        axes.annotate("", tip, xytext=end, zorder=5, arrowprops={
+            "arrowstyle": "-|>", "color": color, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0,
+            "mutation_scale": 12, "linestyle": (0, (5, 2)) if outside else "-"})
+        axes.annotate(label, tip, xytext=(-24, -1) if outside else (7, -9), textcoords="offset points",
+                      color=color, ha="right" if outside else "left", va="top" if outside else "center")
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$b$", ylabel="$w$")
+    return figure
+
+
+@styled
+def clipped_directions(gradient, by_value, by_norm, threshold):
+    """Draw a gradient of two entries, and what clipping by value and by norm make of it.
+
+    Parameters
+    ----------
+    gradient, by_value, by_norm : ndarray of shape (2,)
+        The gradient and its clipped versions.
+    threshold : float
+        The threshold of both, above 0.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from rnn_notes import figures
+    >>> figure = figures.clipped_directions([30, 12], [10, 10], [9.3, 3.7], threshold=10)
+    >>> figure.axes[0].get_xlabel()
+    'first entry'
+    """
+    arrows = [np.asarray(arrow, float) for arrow in (gradient, by_value, by_norm)]
+    for name, arrow in zip(("gradient", "by_value", "by_norm"), arrows, strict=True):
+        if arrow.shape != (2,):
+            raise ValueError(f"{name} must have shape (2,), got {arrow.shape}")
+    if not threshold > 0:
+        raise ValueError(f"threshold must be above 0, got {threshold!r}")
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
+    axes.add_patch(Rectangle((-threshold, -threshold), 2 * threshold, 2 * threshold, facecolor=PAPER,
+                             edgecolor=SHRINKS, linewidth=1, linestyle=(0, (4, 3))))
+    axes.add_patch(Circle((0, 0), threshold, fill=False, edgecolor=STEADY, linewidth=1))
+    names, places = ["gradient", "by value", "by norm"], [(0, 9), (7, 6), (12, -7)]
+    aligned = ["right", "left", "left"]
+    for arrow, name, color, place, side in zip(arrows, names, (GROWS, SHRINKS, STEADY), places, aligned,
+                                               strict=True):
+        axes.annotate("", arrow, xytext=(0, 0), arrowprops={
+            "arrowstyle": "-|>", "color": color, "linewidth": 1.3 if name == "gradient" else 2.4,
+            "shrinkA": 0, "shrinkB": 0, "mutation_scale": 13})
+        axes.annotate(name, arrow, xytext=place, textcoords="offset points", color=color, ha=side)
+    largest = abs(arrows[0]).max()
+    axes.set(xlim=(-0.4 * threshold, 1.06 * largest), ylim=(-0.35 * threshold, 0.5 * largest), aspect="equal",
+             xlabel="first entry", ylabel="second entry")
+    axes.plot(0, 0, "o", color=INK, markersize=3)
+    return figure
+
+
+@styled
+def error_by_threshold(labels, errors, chance, control=None):
+    """Draw the errors of several runs for each threshold.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        The names of the thresholds.
+    errors : ndarray of shape (thresholds, runs)
+        Error rates at the end of training.
+    chance : float
+        The error rate of guessing.
+    control : int, optional
+        The number of a row that is set apart, because it differs in more than the threshold.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from rnn_notes import figures
+    >>> figure = figures.error_by_threshold(["none", "1"], [[0.7, 0.8], [0.1, 0.0]], chance=0.75)
+    >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    ['none', '1']
+    """
+    errors = np.asarray(errors, float)
+    if errors.ndim != 2 or not errors.size:
+        raise ValueError(f"errors must have shape (thresholds, runs), got {errors.shape}")
+    if len(labels) != len(errors):
+        raise ValueError(f"labels must name each of the {len(errors)} rows of errors, got {len(labels)}")
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
+    axes.axhline(chance, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))
+    axes.annotate("guessing", (0.995, chance), xycoords=("axes fraction", "data"), xytext=(0, 6),
+                  textcoords="offset points", color=FAINT, ha="right")
+    places = np.arange(len(errors), dtype=float)
+    if control is not None:
+        places[control:] += 0.5
+        axes.axvline(places[control] - 0.75, color=FAINT, linewidth=0.7)
+    for number, (place, row) in enumerate(zip(places, errors, strict=True)):
+        share = np.median(row) / chance
+        color = STEADY if share < 0.1 else GROWS if share > 0.96 else SHRINKS
+        across = place + np.linspace(-0.2, 0.2, len(row))
+        marker = "D" if number == control else "o"
+        axes.plot(across, np.sort(row), marker, color=color, markersize=5, clip_on=False)
+    axes.set(xlim=(-0.5, places[-1] + 0.5), ylim=(0, None), ylabel="error rate, last 50 updates",
+             xlabel="clipping threshold")
+    axes.set_xticks(places, labels)
+    return figure
+
+
+def _grids(**grids):
+    arrays = {name: np.asarray(values, float) for name, values in grids.items()}
+    shape = next(iter(arrays.values())).shape
+    for name, values in arrays.items():
+        if values.ndim != 2 or values.shape != shape or min(shape) < 2:
+            raise ValueError(f"{name} must be a grid of one shape (rows, columns), got {values.shape}")
+    return arrays.values()
