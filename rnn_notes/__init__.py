@@ -54,7 +54,7 @@ from rnn_notes.training import (
     ReadoutGradients,
     cross_entropy,
     fit,
-    squared_error,
+    mean_squared_error,
 )
 
 __version__ = "0.1.0"
@@ -95,6 +95,7 @@ __all__ = [
     "identity_matrix",
     "lyapunov_exponents",
     "matrix_powers",
+    "mean_squared_error",
     "random_normal",
     "random_orthogonal",
     "random_uniform",
@@ -102,7 +103,6 @@ __all__ = [
     "sigmoid",
     "spectral_norm",
     "spectral_radius",
-    "squared_error",
     "tanh",
     "temporal_order",
 ]

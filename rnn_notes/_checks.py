@@ -74,7 +74,7 @@ def check_positive(name, value):
 
 
 def check_fraction(name, value):
-    """Return `value` as float; raise unless it is a number from 0 up to, and not, 1."""
+    """Return `value` as float; raise unless it is a number from 0 to below 1."""
     return check_number(name, value, "a number from 0 to below 1", lambda number: 0 <= number < 1)
 
 
@@ -82,9 +82,13 @@ def check_number(name, value, expected, holds):
     """Return `value` as float; raise unless it is a real number for which `holds` is true."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be {expected}, got {value!r}")
-    if not holds(value):
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = np.inf
+    if not holds(number):
         raise ValueError(f"{name} must be {expected}, got {value!r}")
-    return float(value)
+    return number
 
 
 def check_choice(name, value, choices):

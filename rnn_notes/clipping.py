@@ -52,7 +52,7 @@ def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
     gradients : ndarray, or list, tuple or dict of ndarray
         The gradients, float32 or float64. They are not modified.
     threshold : float
-        The largest norm, above 0.
+        The largest norm, above 0; met up to rounding.
     error_if_nonfinite : bool
         Whether a NaN or an infinity raises. If not, the gradients come back unclipped with the norm NaN, and
         the caller decides. No clipping can mend them.
@@ -80,9 +80,18 @@ def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
     The norm is 50, so each entry is divided by 10.
 
     >>> import numpy as np
-    >>> from rnn_notes import clip_by_norm
+    >>> from rnn_notes import RNN, clip_by_norm, global_norm
     >>> clip_by_norm([np.array([30.0]), np.array([0.0, 40.0])], threshold=5.0)
     ([array([3.]), array([0., 4.])], 50.0)
+
+    Of the gradients that a network returns, clip those of its parameters together.
+
+    >>> rnn = RNN(np.ones((1, 1)), np.array([[2.0]]), np.zeros(1), activation="identity")
+    >>> x = np.ones((20, 1, 1))
+    >>> g = rnn.backward(x, rnn.forward(x), dh=np.ones((1, 1)))
+    >>> clipped, norm = clip_by_norm({"W_x": g.W_x, "W_h": g.W_h, "b": g.b}, threshold=1.0)
+    >>> f"{norm:.0e}", round(global_norm(clipped), 12)
+    ('1e+07', 1.0)
     """
     threshold = check_positive("threshold", threshold)
     arrays, largest, relative_norm = _measure(gradients, error_if_nonfinite)

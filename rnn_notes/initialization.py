@@ -15,7 +15,7 @@ from rnn_notes._checks import (
 from rnn_notes.orthogonal import random_orthogonal
 
 
-def random_normal(shape, rng, std=1.0, dtype=np.float64):
+def random_normal(shape, rng, *, std=1.0, dtype=np.float64):
     """Return independent normal entries of mean 0.
 
     A square matrix of n rows has a spectral radius near std √n, and a spectral norm near 2 std √n, for large
@@ -44,8 +44,11 @@ def random_normal(shape, rng, std=1.0, dtype=np.float64):
 
     References
     ----------
-    V. L. Girko, "Circular law", Theory of Probability and its Applications 29(4):694-706, 1985,
-    https://doi.org/10.1137/1129095.
+    S. Geman, "The spectral radius of large random matrices", The Annals of Probability 14(4):1318-1328, 1986,
+    https://doi.org/10.1214/aop/1176992372.
+
+    S. Geman, "A limit theorem for the norm of random matrices", The Annals of Probability 8(2):252-261, 1980,
+    https://doi.org/10.1214/aop/1176994775.
 
     Examples
     --------
@@ -60,10 +63,10 @@ def random_normal(shape, rng, std=1.0, dtype=np.float64):
     shape = check_matrix_shape("shape", shape)
     check_generator("rng", rng)
     dtype = check_float_type("dtype", dtype)
-    return dtype.type(check_positive("std", std)) * rng.standard_normal(shape, dtype)
+    return _positive("std", std, dtype) * rng.standard_normal(shape, dtype)
 
 
-def random_uniform(shape, rng, limit=1.0, dtype=np.float64):
+def random_uniform(shape, rng, *, limit=1.0, dtype=np.float64):
     """Return independent entries, uniform from -limit to limit.
 
     The standard deviation of an entry is limit/√3.
@@ -102,11 +105,10 @@ def random_uniform(shape, rng, limit=1.0, dtype=np.float64):
     shape = check_matrix_shape("shape", shape)
     check_generator("rng", rng)
     dtype = check_float_type("dtype", dtype)
-    limit = dtype.type(check_positive("limit", limit))
-    return limit * (2 * rng.random(shape, dtype) - 1)
+    return _positive("limit", limit, dtype) * (2 * rng.random(shape, dtype) - 1)
 
 
-def glorot_uniform(shape, rng, dtype=np.float64):
+def glorot_uniform(shape, rng, *, dtype=np.float64):
     """Return Glorot and Bengio's uniform entries, with limit √(6 / (rows + columns)).
 
     Parameters
@@ -144,10 +146,10 @@ def glorot_uniform(shape, rng, dtype=np.float64):
     1.04
     """
     rows, columns = check_matrix_shape("shape", shape)
-    return random_uniform((rows, columns), rng, np.sqrt(6 / (rows + columns)), dtype)
+    return random_uniform((rows, columns), rng, limit=(6 / (rows + columns)) ** 0.5, dtype=dtype)
 
 
-def identity_matrix(shape, rng=None, scale=1.0, dtype=np.float64):
+def identity_matrix(shape, rng=None, *, scale=1.0, dtype=np.float64):
     """Return scale times the identity, the start of the IRNN (Le, Jaitly, Hinton 2015).
 
     Parameters
@@ -186,7 +188,8 @@ def identity_matrix(shape, rng=None, scale=1.0, dtype=np.float64):
     shape = check_matrix_shape("shape", shape)
     if rng is not None:
         check_generator("rng", rng)
-    return check_positive("scale", scale) * np.eye(*shape, dtype=check_float_type("dtype", dtype))
+    dtype = check_float_type("dtype", dtype)
+    return _positive("scale", scale, dtype) * np.eye(*shape, dtype=dtype)
 
 
 INITIALIZERS = {
@@ -196,6 +199,10 @@ INITIALIZERS = {
     "identity": identity_matrix,
     "orthogonal": random_orthogonal,
 }
+"""Initializers by name. Each can be called as ``initializer(shape, rng, dtype=...)``.
+
+:meta hide-value:
+"""
 
 
 def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64):
@@ -212,13 +219,13 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
     Parameters
     ----------
     framework : {"pytorch", "keras", "min-char-rnn"}
-        Whose default.
+        The program.
     inputs, hidden : int
         I and H.
     rng : numpy.random.Generator
         The source of randomness.
     gates : {1, 4}
-        1 for `RNN`, 4 for `LSTM`.
+        1 for `RNN`, 4 for `LSTM`. min-char-rnn has no LSTM; with 4, its rule is applied to one.
     dtype : {numpy.float64, numpy.float32}
         Type of the arrays.
 
@@ -234,10 +241,11 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
 
     References
     ----------
-    PyTorch, torch.nn.RNN and torch.nn.LSTM, https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html.
+    PyTorch, https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html and
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html.
 
-    Keras, SimpleRNN and LSTM, https://keras.io/api/layers/recurrent_layers/lstm/. Keras's kernels are
-    the transposes of ours.
+    Keras, https://keras.io/api/layers/recurrent_layers/simple_rnn/ and
+    https://keras.io/api/layers/recurrent_layers/lstm/. Its kernels are the transposes of ours.
 
     A. Karpathy, min-char-rnn.py, https://gist.github.com/karpathy/d4dee566867f8291f086.
 
@@ -261,16 +269,26 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
     rows = int(gates) * hidden
     b = np.zeros(rows, check_float_type("dtype", dtype))
     if framework == "pytorch":
-        limit = 1 / np.sqrt(hidden)
-        W_x = random_uniform((rows, inputs), rng, limit, dtype)
-        W_h = random_uniform((rows, hidden), rng, limit, dtype)
-        b += random_uniform((2, rows), rng, limit, dtype).sum(axis=0)  # bias_ih and bias_hh
+        options = {"limit": 1 / hidden**0.5, "dtype": dtype}
+        W_x = random_uniform((rows, inputs), rng, **options)
+        W_h = random_uniform((rows, hidden), rng, **options)
+        b += random_uniform((2, rows), rng, **options).sum(axis=0)  # bias_ih and bias_hh
     elif framework == "keras":
-        W_x = glorot_uniform((rows, inputs), rng, dtype)
-        W_h = random_orthogonal((rows, hidden), rng, dtype)
+        W_x = glorot_uniform((rows, inputs), rng, dtype=dtype)
+        W_h = random_orthogonal((rows, hidden), rng, dtype=dtype)
         if gates == 4:
             b[hidden : 2 * hidden] = 1.0  # unit_forget_bias
     else:
-        W_x = random_normal((rows, inputs), rng, 0.01, dtype)
-        W_h = random_normal((rows, hidden), rng, 0.01, dtype)
+        W_x = random_normal((rows, inputs), rng, std=0.01, dtype=dtype)
+        W_h = random_normal((rows, hidden), rng, std=0.01, dtype=dtype)
     return {"W_x": W_x, "W_h": W_h, "b": b}
+
+
+def _positive(name, value, dtype):
+    """Return `value` in this dtype; raise unless it is a finite number above 0 there."""
+    value = check_positive(name, value)
+    with np.errstate(over="ignore", under="ignore"):
+        number = dtype.type(value)
+    if not 0 < number < np.inf:
+        raise ValueError(f"{name} must be above 0 and finite in {dtype}, got {value!r}")
+    return number

@@ -16,8 +16,8 @@ class LSTMState:
     h, c : ndarray of shape (T + 1, B, H)
         Hidden states and cells; ``h[0]`` and ``c[0]`` are the initial ones.
     gates : ndarray of shape (T, B, 4H)
-        The four gates after their activations, in the order i, f, g, o. ``gates[t - 1]`` made ``h[t]``. A
-        closed gate is accurate to the rounding of 1, and from there on exactly 0.
+        The four gates after their activations, in the order i, f, g, o. ``gates[t - 1]`` made ``h[t]``. They
+        have the absolute accuracy of numbers near 1, so a gate that is nearly closed may be exactly 0.
     """
 
     h: np.ndarray
@@ -253,7 +253,7 @@ class LSTM:
                 arriving[:, 3] = dh_next
                 dz_t = np.multiply(dz[t], arriving, out=dz[t])
                 # One step back along the cell is a product with f, and nothing else.
-                # One step back through the gates is a product with σ′ or tanh′, and W_h.
+                # One step back through the gates contains σ′ or tanh′, and W_h.
                 dc_next *= state.f[t]
                 np.dot(dz_t.reshape(B, 4 * H), self.W_h, out=dh_next)
 

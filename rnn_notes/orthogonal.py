@@ -22,8 +22,10 @@ def gram_schmidt(A, method="modified"):
         Columns to make orthonormal, m >= n, float32 or float64.
     method : {"modified", "classical"}
         "classical" projects each column as it was. "modified" projects what is left of it after each
-        subtraction. Without rounding they agree. With condition number κ(A) and rounding unit u, the entries
-        of QᵀQ - I are of the order u κ(A) for "modified", and u κ(A)² for "classical".
+        subtraction. Without rounding they agree. With condition number κ(A) and rounding unit u, QᵀQ - I is
+        of the order u κ(A) for "modified" (Björck 1967), and in practice up to u κ(A)² for "classical"; the
+        proof (Giraud et al. 2005) needs the diagonal of R to be computed in another way (Smoktunowicz et al.
+        2006).
 
     Returns
     -------
@@ -50,6 +52,9 @@ def gram_schmidt(A, method="modified"):
     Gram-Schmidt orthogonalization process", Numerische Mathematik 101:87-100, 2005,
     https://doi.org/10.1007/s00211-005-0615-4.
 
+    A. Smoktunowicz, J. L. Barlow, J. Langou, "A note on the error analysis of classical Gram-Schmidt",
+    Numerische Mathematik 105:299-313, 2006.
+
     Examples
     --------
     >>> import numpy as np
@@ -65,7 +70,7 @@ def gram_schmidt(A, method="modified"):
     m, n = _check_tall(A)
     check_choice("method", method, ("modified", "classical"))
     Q, R = np.zeros((m, n), A.dtype), np.zeros((n, n), A.dtype)
-    rounding = 10 * m * np.finfo(A.dtype).eps
+    rounding = 10 * n**0.5 * np.finfo(A.dtype).eps
     for j in range(n):
         v = A[:, j].copy()
         if method == "classical":
@@ -143,7 +148,7 @@ def householder_qr(A):
     return Q, np.triu(R[:n])
 
 
-def random_orthogonal(shape, rng, dtype=np.float64):
+def random_orthogonal(shape, rng, *, dtype=np.float64):
     """Return a random orthogonal matrix, every direction equally likely (Haar measure).
 
     Q from QR of a normal matrix alone is orthogonal, but not uniform: LAPACK's signs prefer some directions.

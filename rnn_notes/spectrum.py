@@ -68,7 +68,7 @@ def spectral_radius(A):
 
     Examples
     --------
-    ρ(A) decides what Aᵗ does for large t, and says little about small t: never is ρ(A) above ‖A‖₂.
+    ρ(A) decides what Aᵗ does for large t. It is at most ‖A‖₂, and can be far below: the first step stretches.
 
     >>> import numpy as np
     >>> from rnn_notes import spectral_norm, spectral_radius
@@ -171,7 +171,8 @@ def matrix_powers(A, t):
     Returns
     -------
     ndarray of shape (t + 1, n, n)
-        ``matrix_powers(A, t)[k]`` is Aᵏ. Where a power overflows, NumPy warns.
+        ``matrix_powers(A, t)[k]`` is Aᵏ. Where a power overflows, NumPy warns and the
+        entries become infinity or NaN.
 
     Raises
     ------
@@ -267,7 +268,7 @@ def henrici(A):
     """Return Henrici's departure from normality, √(‖A‖²_F - Σ abs(λ)²).
 
     It is 0 exactly for normal matrices, A Aᵀ = Aᵀ A: symmetric, orthogonal and such. Their powers grow by
-    eigenvalues alone. The larger it is, the longer ‖Aᵗ‖₂ can do otherwise.
+    eigenvalues alone. The larger it is, the farther ‖Aᵗ‖₂ can rise above ρ(A)ᵗ.
 
     Parameters
     ----------
@@ -322,9 +323,10 @@ def lyapunov_exponents(jacobians):
     Returns
     -------
     ndarray of shape (..., n)
-        Exponents per step, the largest first: the k largest growth rates are those of k-dimensional volumes.
-        Above 0 is growth. A direction that a singular Jacobian erases, up to rounding, has minus infinity.
-        They belong to these T steps; the asymptotic exponents are their limit.
+        Exponents per step, the largest first. Above 0 is growth. A direction that a singular Jacobian erases,
+        up to rounding, has minus infinity. For large T, the sum of the k largest is the growth rate of
+        k-dimensional volumes. For few steps the exponents depend on the basis at the start, here the
+        coordinate axes; their sum does not.
 
     Raises
     ------
@@ -350,13 +352,13 @@ def lyapunov_exponents(jacobians):
     n = check_square("jacobians", jacobians)
     if jacobians.ndim < 3:
         raise ValueError(f"jacobians must have shape (T, ..., n, n), got {jacobians.shape}")
-    basis = np.broadcast_to(np.eye(n, dtype=jacobians.dtype), jacobians.shape[1:])
-    total = np.zeros(jacobians.shape[1:-1], jacobians.dtype)
+    basis = np.broadcast_to(np.eye(n), jacobians.shape[1:])  # float64: a sum of many terms
+    total = np.zeros(jacobians.shape[1:-1])
     for J in jacobians:
         basis, diagonal = _orthonormalize(J @ basis)
         with np.errstate(divide="ignore"):  # log 0 is minus infinity
             total += np.log(diagonal)
-    return np.sort(total / len(jacobians), axis=-1)[..., ::-1]
+    return np.sort(total / len(jacobians), axis=-1)[..., ::-1].astype(jacobians.dtype)
 
 
 def _orthonormalize(A):
@@ -373,7 +375,7 @@ def _orthonormalize(A):
         for _ in range(2):  # once leaves rounding errors along the earlier columns
             v = v - Q[..., :j] @ (Q[..., :j].mT @ v)
         length = np.linalg.norm(v, axis=-2, keepdims=True)
-        rounding = 10 * n * np.finfo(A.dtype).eps * np.linalg.norm(column, axis=-2, keepdims=True)
+        rounding = 10 * n**0.5 * np.finfo(A.dtype).eps * np.linalg.norm(column, axis=-2, keepdims=True)
         np.divide(v, length, out=Q[..., j : j + 1], where=length > rounding)
         lengths[..., j : j + 1] = np.where(length > rounding, length, 0)
     return Q, (lengths * largest)[..., 0, :]

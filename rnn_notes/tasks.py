@@ -1,14 +1,15 @@
-"""Synthetic tasks that need a memory, each with what one answer for all sequences gets.
+"""Synthetic tasks that need a memory, and what you get without one.
 
 Call a task with a length, a batch size and a generator: it returns inputs and targets, new ones each time.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
-from rnn_notes._checks import check_array, check_float_type, check_generator, check_integer
+from rnn_notes._checks import check_array, check_choice, check_float_type, check_generator, check_integer
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Task:
     symbols: tuple = ()
     classes: tuple = ()
 
-    def __call__(self, length, batch, rng, dtype=np.float64):
+    def __post_init__(self):
+        check_choice("measure", self.measure, ("mean squared error", "cross-entropy", "error rate"))
+
+    def __call__(self, length, batch, rng, *, dtype=np.float64):
         """Return inputs and targets of `batch` random sequences.
 
         Parameters
@@ -251,6 +255,8 @@ adding = Task(
 Numbers from 0 to 1 in the first column of x; a 1 in the second column marks one in each half. After
 Hochreiter and Schmidhuber (1997, experiment 4), as in Arjovsky, Shah, Bengio (2016,
 https://arxiv.org/abs/1511.06464). Baseline: 1/6, the variance of the sum.
+
+:meta hide-value:
 """
 
 copying = Task(
@@ -259,16 +265,18 @@ copying = Task(
     outputs=9,
     measure="cross-entropy",
     shortest=1,
-    baseline=lambda length: 10 * np.log(8) / (length + 20),
+    baseline=lambda length: 10 * log(8) / (length + 20),
     generate=_copying,
     symbols=tuple("abcdefgh-!"),
     classes=tuple("abcdefgh-"),
 )
 """Repeat ten symbols after a pause.
 
-Ten of eight symbols, `length` - 1 blanks, a sign, ten blanks: T = `length` + 20. Blanks are expected up to
-the sign, and then the ten symbols. As in Arjovsky, Shah, Bengio (2016, https://arxiv.org/abs/1511.06464,
+Ten symbols out of eight, `length` - 1 blanks, a sign, ten blanks: T = `length` + 20. Blanks are expected up
+to the sign, and then the ten symbols. As in Arjovsky, Shah, Bengio (2016, https://arxiv.org/abs/1511.06464,
 section 4.1). Baseline: 10 ln 8/(`length` + 20), for ten guesses among eight.
+
+:meta hide-value:
 """
 
 temporal_order = Task(
@@ -287,6 +295,8 @@ temporal_order = Task(
 One of them stands in the second tenth of the sequence, one in the fifth tenth, among c, d, e and f. After
 Hochreiter and Schmidhuber (1997, experiment 6a), as in Pascanu, Mikolov, Bengio (2013,
 https://arxiv.org/abs/1211.5063). Baseline: 3/4, a guess among four.
+
+:meta hide-value:
 """
 
 agreement = Task(
@@ -305,4 +315,6 @@ agreement = Task(
 The subject is the second word. It alone decides the noun that follows the last word, so the two are `length`
 - 1 words apart; a comma counts as a word. A small grammar fills what lies between. Baseline: 3/4, a guess
 among four nouns.
+
+:meta hide-value:
 """

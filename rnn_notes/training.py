@@ -85,6 +85,17 @@ class Readout:
         ------
         TypeError, ValueError
             If `h` has the wrong type, dtype or shape, is empty or not finite.
+
+        Examples
+        --------
+        Read the state after each of three steps, and not the initial one.
+
+        >>> import numpy as np
+        >>> from rnn_notes import RNN, Readout
+        >>> rnn = RNN(np.ones((1, 1)), np.ones((1, 1)), np.zeros(1), activation="identity")
+        >>> h = rnn.forward(np.ones((3, 1, 1)))
+        >>> Readout(W_y=np.array([[10.0]]), b_y=np.array([5.0])).forward(h[1:]).ravel()
+        array([15., 25., 35.])
         """
         self._check_parameters()
         self._check_states(h)
@@ -98,7 +109,7 @@ class Readout:
         h : ndarray of shape (B, H) or (T, B, H)
             The states given to `forward`.
         dy : ndarray of shape (B, O) or (T, B, O)
-            ∂L/∂ŷ, as `squared_error` and `cross_entropy` return it.
+            ∂L/∂ŷ, as `mean_squared_error` and `cross_entropy` return it.
 
         Returns
         -------
@@ -119,8 +130,9 @@ class Readout:
         >>> readout.backward(h=np.array([[3.0, 1.0]]), dy=np.array([[2.0]])).h
         array([[ 2., -2.]])
         """
-        O, H = self.W_y.shape  # noqa: E741
+        self._check_parameters()
         self._check_states(h)
+        O, H = self.W_y.shape  # noqa: E741
         check_array("dy", dy, h.dtype, (*h.shape[:-1], O))
         rows = dy.reshape(-1, O)
         return ReadoutGradients(W_y=rows.T @ h.reshape(-1, H), b_y=rows.sum(axis=0), h=dy @ self.W_y)
@@ -134,7 +146,7 @@ class Readout:
         check_array("h", h, self.W_y.dtype, ("B", H), ("T", "B", H))
 
 
-def squared_error(y_hat, target):
+def mean_squared_error(y_hat, target):
     """Return the mean squared error and its gradient for the predictions.
 
     Parameters
@@ -159,8 +171,8 @@ def squared_error(y_hat, target):
     Examples
     --------
     >>> import numpy as np
-    >>> from rnn_notes import squared_error
-    >>> squared_error(np.array([[3.0], [0.0]]), np.array([[1.0], [0.0]]))
+    >>> from rnn_notes import mean_squared_error
+    >>> mean_squared_error(np.array([[3.0], [0.0]]), np.array([[1.0], [0.0]]))
     (2.0, array([[2.],
            [0.]]))
     """
@@ -194,7 +206,7 @@ def cross_entropy(y_hat, target):
 
     Examples
     --------
-    Who knows nothing among four classes pays ln 4.
+    Four predictions that are all alike cost ln 4.
 
     >>> import numpy as np
     >>> from rnn_notes import cross_entropy
@@ -275,8 +287,21 @@ class SGD:
         ------
         TypeError, ValueError
             If names, shapes or dtypes differ, or a gradient is not finite.
+
+        Examples
+        --------
+        With momentum 0.5 the second of two equal gradients moves the parameter by half as much again.
+
+        >>> import numpy as np
+        >>> from rnn_notes import SGD
+        >>> w, optimizer = np.array([10.0]), SGD(learning_rate=1.0, momentum=0.5)
+        >>> for _ in range(2):
+        ...     optimizer.step({"w": w}, {"w": np.array([2.0])})
+        ...     print(w)
+        [8.]
+        [5.]
         """
-        _check_update(parameters, gradients)
+        _check_update(parameters, gradients, self._velocity)
         for name, w in parameters.items():
             v = gradients[name]
             if self.momentum:
@@ -337,8 +362,21 @@ class Adam:
         ------
         TypeError, ValueError
             If names, shapes or dtypes differ, or a gradient is not finite.
+
+        Examples
+        --------
+        Adam remembers one long gradient: a hundred steps later it still divides by it.
+
+        >>> import numpy as np
+        >>> from rnn_notes import Adam
+        >>> w, optimizer = np.array([0.0]), Adam(learning_rate=0.1)
+        >>> for gradient in [1.0] * 10 + [1000.0] + [1.0] * 100:
+        ...     before = w.copy()
+        ...     optimizer.step({"w": w}, {"w": np.array([gradient])})
+        >>> (before - w).round(4)
+        array([0.0011])
         """
-        _check_update(parameters, gradients)
+        _check_update(parameters, gradients, self._mean)
         self._steps += 1
         for name, w in parameters.items():
             g = gradients[name]
@@ -352,14 +390,18 @@ class Adam:
             w -= self.learning_rate * mean / (root + self.epsilon)
 
 
-def _check_update(parameters, gradients):
+def _check_update(parameters, gradients, remembered):
+    """Raise unless the two dicts fit together, and to what the optimizer remembers of earlier steps."""
     for name, value in (("parameters", parameters), ("gradients", gradients)):
         if not isinstance(value, dict):
             raise TypeError(f"{name} must be a dict of arrays, got {type(value).__name__}")
     if parameters.keys() != gradients.keys():
-        raise ValueError(f"gradients must have the names {sorted(parameters)}, got {sorted(gradients)}")
+        wanted, got = (sorted(map(str, names)) for names in (parameters, gradients))
+        raise ValueError(f"gradients must have the names {wanted}, got {got}")
     for name, w in parameters.items():
         check_dtype(f"parameters[{name!r}]", w, None)
+        if name in remembered:
+            check_array(f"parameters[{name!r}]", w, remembered[name].dtype, remembered[name].shape)
         check_array(f"gradients[{name!r}]", gradients[name], w.dtype, w.shape)
 
 
@@ -378,7 +420,8 @@ class History:
     clipped : ndarray of bool
         Whether clipping changed the gradient.
     outcome : {"solved", "steps", "interrupted", "diverged"}
-        Why training ended. "diverged": a state, gradient or weight was no longer finite.
+        Why training ended. "diverged": a state, gradient or weight was no longer finite. An update that could
+        not be computed has no entry.
     """
 
     loss: np.ndarray
@@ -411,8 +454,9 @@ def fit(
 ):
     """Train a network and its readout on a task, on new sequences at every step.
 
-    Each batch is new, so the recorded error is that on data never seen. Interrupt it (Ctrl-C) when you have
-    seen enough: it returns what it has recorded, and the parameters stay as they are.
+    Each batch is drawn anew and measured before the update, so the recorded error is not one on data learned
+    by heart. Interrupt it (Ctrl-C) when you have seen enough: it returns what it has recorded, and the
+    parameters stay as they are.
 
     Parameters
     ----------
@@ -489,6 +533,10 @@ def fit(
     enough = check_fraction("solved", solved) * task.baseline(check_integer("length", length, task.shortest))
     parameters = {name: getattr(network, name) for name in ("W_x", "W_h", "b")}
     parameters |= {name: getattr(readout, name) for name in ("W_y", "b_y")}
+    for name, w in parameters.items():
+        check_finite(name, w)
+    if progress not in (None, True, False):
+        raise TypeError(f"progress must be True, False or None, got {progress!r}")
 
     from tqdm import tqdm  # here, so that importing rnn_notes stays fast
 
@@ -497,7 +545,7 @@ def fit(
     with tqdm(range(check_integer("steps", steps, 1)), desc=task.name, disable=silent) as bar:
         try:
             for _ in bar:
-                x, target = task(length, batch, rng, network.W_h.dtype)
+                x, target = task(length, batch, rng, dtype=network.W_h.dtype)
                 with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends the loop
                     loss, error, gradients = _differentiate(network, readout, task, x, target, options)
                     if clip is None:
@@ -505,11 +553,11 @@ def fit(
                     else:
                         clipped, norm = clip_with(gradients, clip)
                     optimizer.step(parameters, clipped)
-                for name, w in parameters.items():
-                    check_finite(name, w)
                 changed = any((clipped[name] != g).any() for name, g in gradients.items())
                 rows.append((loss, error, norm, changed))
                 clips += changed
+                for name, w in parameters.items():
+                    check_finite(name, w)
                 share = f"{clips / len(rows):.0%}"
                 bar.set_postfix(loss=loss, norm=norm, clipped=share, refresh=False)
                 if len(rows) >= 50 and np.mean([row[1] for row in rows[-50:]]) < enough:
@@ -542,7 +590,7 @@ def _differentiate(network, readout, task, x, target, options):
     at_every_step = target.ndim == (2 if classes else 3)
     read = h[1:] if at_every_step else h[-1]
     y_hat = readout.forward(read)
-    loss, dy = (cross_entropy if classes else squared_error)(y_hat, target)
+    loss, dy = (cross_entropy if classes else mean_squared_error)(y_hat, target)
     error = np.mean(y_hat.argmax(axis=-1) != target) if task.measure == "error rate" else loss
     last = readout.backward(read, dy)
     first = network.backward(x, state, last.h, **options)

@@ -137,8 +137,8 @@ def medians(lines):
     yield collected
     for group, median in collected.items():
         ours = median.pop("rnn_notes", np.nan)
-        ratios = ", ".join(f"{ours / theirs:.2f} of {name}" for name, theirs in median.items())
-        lines.append(f"{group}: the time of rnn_notes is {ratios}")
+        ratios = [f"{ours / theirs:.2f} of {name} ({1e3 * theirs:.1f} ms)" for name, theirs in median.items()]
+        lines.append(f"{group}: rnn_notes takes {1e3 * ours:.1f} ms, {', '.join(ratios)}")
 
 
 @pytest.fixture(scope="module")

@@ -93,8 +93,10 @@ def test_mean_and_standard_deviation(dtype):
 def test_limits(dtype, rows, columns, limit, seed):
     tolerance = 1 + np.finfo(dtype).eps
     rng = np.random.default_rng(seed)
-    assert np.abs(random_uniform((rows, columns), rng, limit, dtype)).max() <= limit * tolerance
-    assert np.abs(glorot_uniform((rows, columns), rng, dtype)).max() <= sqrt(6 / (rows + columns)) * tolerance
+    entries = random_uniform((rows, columns), rng, limit=limit, dtype=dtype)
+    assert np.abs(entries).max() <= limit * tolerance
+    entries = glorot_uniform((rows, columns), rng, dtype=dtype)
+    assert np.abs(entries).max() <= sqrt(6 / (rows + columns)) * tolerance
 
 
 @every_dtype
@@ -281,7 +283,7 @@ def recurrent(framework, hidden):
 def test_radius_at_the_start():
     """The radius spreads by 4 % at H = 100 and 8 % at H = 32: five standard errors of the mean."""
     assert mean_radius(recurrent("min-char-rnn", 100), 8) == pytest.approx(0.104, rel=5 * 0.04 / sqrt(8))
-    assert mean_radius(lambda rng: random_normal(32, rng, 0.01), 100) == pytest.approx(0.060, rel=0.04)
+    assert mean_radius(lambda rng: random_normal(32, rng, std=0.01), 100) == pytest.approx(0.060, rel=0.04)
     for hidden, draws in ((32, 100), (64, 50)):
         assert 0.59 < mean_radius(recurrent("pytorch", hidden), draws) < 0.64
     for hidden in (1, 2, 33, 100):
@@ -292,8 +294,8 @@ def test_radius_at_the_start():
 @pytest.mark.parametrize(
     ("initialize", "expected"),
     [
-        (lambda n, rng: random_normal(n, rng, 1 / sqrt(n)), 1),
-        (lambda n, rng: random_uniform(n, rng, 1 / sqrt(n)), 1 / sqrt(3)),
+        (lambda n, rng: random_normal(n, rng, std=1 / sqrt(n)), 1),
+        (lambda n, rng: random_uniform(n, rng, limit=1 / sqrt(n)), 1 / sqrt(3)),
         (glorot_uniform, 1),
     ],
     ids=["normal", "uniform", "glorot"],

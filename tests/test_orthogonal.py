@@ -160,7 +160,7 @@ def test_householder_of_a_column_next_to_zero(tiny):
 @random_runs
 @given(n=st.integers(1, 8), seed=seeds)
 def test_orthogonal_matrices_keep_lengths_angles_and_volumes(dtype, n, seed):
-    Q = random_orthogonal(n, np.random.default_rng(seed), dtype)
+    Q = random_orthogonal(n, np.random.default_rng(seed), dtype=dtype)
     assert (Q.shape, Q.dtype) == ((n, n), dtype)
     tolerance = 20 * float(np.finfo(dtype).eps)
     identity = np.eye(n, dtype=dtype)
@@ -177,7 +177,7 @@ def test_orthogonal_matrices_keep_lengths_angles_and_volumes(dtype, n, seed):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(7, 3), (3, 7), (1, 4), (4, 1), (1, 1), (5, 5), (60, 20)], ids=str)
 def test_columns_or_rows_are_orthonormal(dtype, shape):
-    Q = random_orthogonal(shape, np.random.default_rng(0), dtype)
+    Q = random_orthogonal(shape, np.random.default_rng(0), dtype=dtype)
     assert (Q.shape, Q.dtype) == (shape, dtype)
     short = Q if shape[0] >= shape[1] else Q.T
     assert loss_of_orthogonality(short) < 20 * np.finfo(dtype).eps

@@ -35,7 +35,7 @@ from rnn_notes import (
     copying,
     cross_entropy,
     fit,
-    squared_error,
+    mean_squared_error,
     temporal_order,
 )
 
@@ -139,7 +139,7 @@ def textbook_cross_entropy(y_hat, target):
 @given(shape=st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple), seed=seeds)
 def test_squared_error_is_the_mean_and_its_gradient_is_central_differences(shape, seed):
     y_hat, target = read_only(*np.random.default_rng(seed).standard_normal((2, *shape)))
-    loss, dy = squared_error(y_hat, target)
+    loss, dy = mean_squared_error(y_hat, target)
     mean = lambda y: math.fsum((a - b) ** 2 for a, b in zip(y.flat, target.flat, strict=True)) / y.size  # noqa: E731
     assert type(loss) is float
     assert loss == pytest.approx(mean(y_hat), rel=1e-13)
@@ -171,7 +171,7 @@ def test_losses_equal_pytorch(before, scale):
     y_hat, numbers = scale * rng.standard_normal((2, *before, 4))
     classes = rng.integers(0, 4, before)
     for ours, theirs, target in (
-        (squared_error, torch.nn.functional.mse_loss, numbers),
+        (mean_squared_error, torch.nn.functional.mse_loss, numbers),
         (
             cross_entropy,
             lambda y, c: torch.nn.functional.cross_entropy(y.reshape(-1, 4), c.reshape(-1)),
@@ -196,7 +196,7 @@ def test_cross_entropy_of_large_predictions_does_not_overflow(dtype):
 
 def test_squared_error_of_float32_is_a_mean_that_fits_of_a_sum_that_does_not():
     y_hat = np.full((128, 1), 1.8e18, np.float32)
-    assert squared_error(y_hat, np.zeros_like(y_hat))[0] == pytest.approx(3.24e36, rel=1e-5)
+    assert mean_squared_error(y_hat, np.zeros_like(y_hat))[0] == pytest.approx(3.24e36, rel=1e-5)
 
 
 @every_dtype
@@ -206,7 +206,7 @@ def test_losses_keep_the_dtype_and_share_nothing(dtype, last):
     y_hat, numbers = rng.standard_normal((2, 3, 4) if last else (2, 5, 3, 4)).astype(dtype)
     classes = rng.integers(0, 4, y_hat.shape[:-1])
     read_only(y_hat, numbers, classes)
-    for loss, target in ((squared_error, numbers), (cross_entropy, classes)):
+    for loss, target in ((mean_squared_error, numbers), (cross_entropy, classes)):
         value, dy = loss(y_hat, target)
         assert type(value) is float
         assert dy.dtype == dtype
@@ -805,7 +805,7 @@ def call(**replaced):
     readout = Readout(arrays["W_y"], arrays["b_y"])
     readout.forward(arrays["h"])
     readout.backward(arrays["h"], arrays["dy"])
-    squared_error(arrays["y_hat"], arrays["target"])
+    mean_squared_error(arrays["y_hat"], arrays["target"])
 
 
 def test_the_right_arguments_raise_nothing():
