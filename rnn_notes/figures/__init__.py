@@ -6,5 +6,21 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 
 from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, unrolled_graph
 from rnn_notes.figures.index import mark, story
+from rnn_notes.figures.initialization import (
+    growth_by_scale,
+    norms_by_draw,
+    spectrum_disk,
+    transient_growth,
+)
 
-__all__ = ["jacobian_norm_map", "mark", "norm_by_distance", "story", "unrolled_graph"]
+__all__ = [
+    "growth_by_scale",
+    "jacobian_norm_map",
+    "mark",
+    "norm_by_distance",
+    "norms_by_draw",
+    "spectrum_disk",
+    "story",
+    "transient_growth",
+    "unrolled_graph",
+]
