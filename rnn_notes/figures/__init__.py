@@ -8,6 +8,7 @@ from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, un
 from rnn_notes.figures.clipping import clipped_directions, error_by_threshold, loss_surface, steps_from_a_wall
 from rnn_notes.figures.eigenvalues import motions, norm_ratios, plane_map, three_products
 from rnn_notes.figures.index import mark, story
+from rnn_notes.figures.initialization import growth_by_scale, norms_by_draw, spectrum_disk, transient_growth
 from rnn_notes.figures.orthogonal import eigenvalue_circles, mirror_image, product_norms
 from rnn_notes.figures.orthogonal_initialization import (
     eigenvalues_trained,
@@ -25,6 +26,7 @@ __all__ = [
     "error_by_threshold",
     "function_and_slope",
     "gram_schmidt_steps",
+    "growth_by_scale",
     "growth_window",
     "jacobian_norm_map",
     "loss_surface",
@@ -33,13 +35,16 @@ __all__ = [
     "motions",
     "norm_by_distance",
     "norm_ratios",
+    "norms_by_draw",
     "plane_map",
     "product_norms",
     "slopes_in_use",
+    "spectrum_disk",
     "start_grid",
     "steps_from_a_wall",
     "story",
     "three_products",
+    "transient_growth",
     "tug_of_war",
     "unrolled_graph",
 ]
