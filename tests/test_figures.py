@@ -85,13 +85,73 @@ def test_settings_of_the_reader_stay():
     assert matplotlib.rcParams == before
 
 
-@pytest.mark.parametrize("draw, arguments, named", [
-    (figures.unrolled_graph, [1], "steps"),
-    (figures.jacobian_norm_map, [np.ones((2, 3))], "norms"),
-    (figures.jacobian_norm_map, [np.zeros((3, 3))], "norms"),
-    (figures.norm_by_distance, [[0.5], [1.5, 1.5]], "taken"),
-    (figures.story, [[np.ones((2, 3))], []], "labels"),
-])  # fmt: skip
+ONE, TWO, THREE = np.ones(1), np.ones(2), np.ones(3)
+GRID = np.ones((2, 2))
+RISING = np.arange(1.0, 4.0)
+
+BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
+    "unrolled_graph": [([1], "steps")],
+    "jacobian_norm_map": [([np.ones((2, 3))], "norms"), ([np.zeros((3, 3))], "norms")],
+    "norm_by_distance": [([[0.5], [1.5, 1.5]], "taken")],
+    "story": [([[np.ones((2, 3))], []], "labels")],
+    "function_and_slope": [([-RISING, RISING, RISING], "z"), ([RISING, RISING, TWO], "slope")],
+    "slopes_in_use": [
+        ([RISING, {"tanh": RISING}, {"tanh": TWO}, {}], "trained"),
+        ([RISING, {"tanh": RISING}, {"tanh": TWO}, {"tanh": 9 * TWO}], "trained must have values"),
+    ],
+    "growth_window": [
+        ([-RISING[::-1], THREE, THREE], "w must be positive"),
+        ([RISING, THREE, 0 * THREE], "low"),
+    ],
+    "tug_of_war": [([0 * RISING, [THREE], [THREE]], "scales"), ([RISING, [THREE], [TWO]], "taken and given")],
+    "plane_map": [([np.ones((3, 2)), np.ones((3, 2))], "vectors")],
+    "motions": [([[], []], "paths"), ([[THREE], [1.0]], "paths")],
+    "norm_ratios": [([[THREE], []], "curves")],
+    "three_products": [([THREE, THREE, TWO], "powers")],
+    "spectrum_disk": [([GRID, 1.0], "values"), ([THREE, 0.0], "radius")],
+    "norms_by_draw": [([[np.ones((2, 3))], []], "labels")],
+    "growth_by_scale": [
+        ([THREE, [np.ones((2, 3))], ["a"]], "scales"),
+        ([RISING, [np.ones((2, 3))], []], "labels"),
+        ([RISING, [np.ones((2, 2))], ["a"]], "rates"),
+    ],
+    "transient_growth": [([THREE, THREE], "norms"), ([np.ones((2, 3)), TWO], "limit")],
+    "loss_surface": [([GRID, GRID, GRID, -GRID], "norms"), ([GRID, GRID, np.ones((2, 3)), GRID], "loss")],
+    "steps_from_a_wall": [
+        ([GRID, GRID, GRID, THREE, [TWO, TWO], ["a", "b"]], "path"),
+        ([GRID, GRID, GRID, [TWO, TWO], [TWO, TWO], ["a"]], "labels"),
+    ],
+    "clipped_directions": [([THREE, TWO, TWO, 1.0], "gradient"), ([TWO, TWO, TWO, 0.0], "threshold")],
+    "error_by_threshold": [([["a"], THREE, 0.5], "errors"), ([["a"], np.ones((2, 3)), 0.5], "labels")],
+    "mirror_image": [
+        ([np.ones((3, 3)), np.ones((2, 3)), np.ones((2, 3))], "shape"),
+        ([np.ones((2, 3)), -np.ones((2, 3)), np.zeros((2, 3))], "halfway"),
+    ],
+    "eigenvalue_circles": [([[TWO], []], "titles")],
+    "product_norms": [([[THREE], []], "labels"), ([[0 * THREE], ["a"]], "norms")],
+    "gram_schmidt_steps": [
+        ([THREE, TWO, GRID], "A"),
+        ([GRID, THREE, GRID], "along"),
+        ([GRID, TWO, TWO], "Q"),
+    ],
+    "entry_histograms": [
+        ([GRID, TWO, TWO, TWO], "raw"),
+        ([TWO, 2 * TWO, TWO, TWO], "fixed"),
+        ([TWO, TWO, TWO, THREE], "x and density"),
+    ],
+    "start_grid": [([{}, [0, 10]], "norms")],
+    "eigenvalues_trained": [([[], ONE], "before"), ([ONE, [np.nan]], "after")],
+}
+
+
+@pytest.mark.parametrize(
+    ("draw", "arguments", "named"),
+    [(draw, *case) for draw, cases in BAD_ARGUMENTS.items() for case in cases],
+)
 def test_bad_arguments_are_named(draw, arguments, named):
     with pytest.raises(ValueError, match=named):
-        draw(*arguments)
+        getattr(figures, draw)(*arguments)
+
+
+def test_every_figure_is_asked_for_bad_arguments():
+    assert set(figures.__all__) - {"mark"} == set(BAD_ARGUMENTS)
