@@ -123,10 +123,10 @@ class RNN:
         W_h_T = np.ascontiguousarray(self.W_h.T)  # for speed: products with a transposed view are slower
         recurrent = np.empty((B, H), dtype)  # for speed: one place for W_h h⁽ᵗ⁻¹⁾, not a new one each step
         phi = self.activation.function
-        for t in range(1, T + 1):
-            z = h[t]
-            z += np.dot(h[t - 1], W_h_T, out=recurrent)  # for speed: np.dot has less overhead than @
-            phi(z, out=z)
+        before = h[0]
+        for z in h[1:]:
+            z += np.dot(before, W_h_T, out=recurrent)  # for speed: np.dot has less overhead than @
+            before = phi(z, out=z)
         return h
 
     def backward(self, x, h, dh, window=None):
@@ -213,9 +213,10 @@ class RNN:
             # because a state acts on the loss along two paths: directly, and
             # through the next state. Gradients along different paths add.
             dh_next += dh[t]
+            dz_t = dz[t]
             # Here the gradient vanishes or explodes: times φ′(z), and then times
             # W_h. Every step back repeats these two lines.
-            dz_t = np.multiply(dz[t], dh_next, out=dz[t])
+            dz_t *= dh_next
             np.dot(dz_t, self.W_h, out=dh_next)  # row by row: W_hᵀ ∂L/∂z
         return dz, dh_next
 
