@@ -139,7 +139,7 @@ def norm_by_distance(taken, given):
     curves = [
         (given, GROWS, "what $W_h$ gives"),
         (taken * given, INK, r"the norm: their product"),
-        (taken, SHRINKS, r"what $\varphi'$ takes"),
+        (taken, SHRINKS, r"what $\varphi'$ leaves"),
     ]
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     axes.axhline(1, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))

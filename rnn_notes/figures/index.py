@@ -44,7 +44,7 @@ def story(norms, labels):
         axes.plot(distance, middle, color=color, linewidth=2.2)
         axes.annotate(label, (distance[-1], middle[-1]), xytext=(7, 0), textcoords="offset points",
                       va="center", color=color, annotation_clip=False)
-    axes.set(yscale="log", xlim=(0, distance[-1]), xlabel="steps back in time, $t-k$",
+    axes.set(yscale="log", xlim=(0, distance[-1]), xlabel="distance $t-k$ in steps",
              ylabel=r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$")
     return figure
 

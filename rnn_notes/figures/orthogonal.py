@@ -44,17 +44,17 @@ def mirror_image(shape, image, halfway):
     axes.axvline(0, color=FAINT, linewidth=0.5)
     axes.plot(*np.stack([shape, image], axis=1), color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)))
     axes.fill(*shape, facecolor=PAPER, edgecolor=INK, linewidth=1.6)
-    axes.fill(*image, facecolor=PAPER, edgecolor=GROWS, linewidth=1.6)
+    axes.fill(*image, facecolor=PAPER, edgecolor=STEADY, linewidth=1.6)
     along = halfway[:, np.argmax(np.linalg.norm(halfway, axis=0))]
     border = np.where(along > 0, high + pad, low - pad)
     end = along * np.min(np.abs(border) / np.maximum(np.abs(along), 1e-12))
-    axes.axline((0, 0), end, color=STEADY, linewidth=1.4)
-    axes.plot(*halfway, "o", color=STEADY, markersize=4)
+    axes.axline((0, 0), end, color=INK, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.plot(*halfway, "o", color=INK, markersize=4)
     far = np.argmax(np.linalg.norm(shape - image, axis=0))
     for point, label, color in [
         (shape[:, far], "the shape", INK),
-        (image[:, far], "its image", GROWS),
-        (end, "halfway:\nthe mirror", STEADY),
+        (image[:, far], "its image", STEADY),
+        (end, "halfway:\nthe mirror", INK),
     ]:
         axes.annotate(label, point, xytext=(8, 0), textcoords="offset points", va="center", color=color,
                       annotation_clip=False)

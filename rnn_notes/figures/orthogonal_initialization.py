@@ -160,10 +160,12 @@ def start_grid(norms, distance, limits=(1e-12, 1e12)):
                 raise ValueError(
                     f"norms[{setting!r}][{start!r}] must be positive, of shape (draws, {len(distance)})"
                 )
-            middle = np.median(rows, axis=0)
-            drift = np.log10(middle[-1])
-            color = STEADY if abs(drift) < 1 else GROWS if drift > 0 else SHRINKS
-            low, high = rows.min(axis=0), rows.max(axis=0)
+            middle, low, high = np.median(rows, axis=0), rows.min(axis=0), rows.max(axis=0)
+            drift = np.log10([low[-1], middle[-1], high[-1]])  # a color only where all draws agree
+            if np.all(abs(drift) < 1):
+                color = STEADY
+            else:
+                color = GROWS if np.all(drift > 0) else SHRINKS if np.all(drift < 0) else INK
             axes.fill_between(distance, low, high, color=color, alpha=0.13, linewidth=0)
             number = starts.index(start)
             axes.plot(distance, middle, color=color, linestyle=styles[number], linewidth=widths[number])
@@ -171,7 +173,7 @@ def start_grid(norms, distance, limits=(1e-12, 1e12)):
         axes.set(yscale="log", ylim=limits, xlim=(distance[0], distance[-1]))
         axes.set_xticks([distance[0], (distance[0] + distance[-1]) / 2, distance[-1]])
     for axes in panels[-1]:
-        axes.set_xlabel("distance $t-k$")
+        axes.set_xlabel("distance $t-k$ in steps")
     figure.supylabel(r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$", size=10.5)
     handles = [
         Line2D([], [], color=INK, linestyle=style, linewidth=width)

@@ -176,7 +176,7 @@ def tug_of_war(scales, taken, given):
     curves = [
         (given, GROWS, "what\n$W_h$ gives"),
         (taken * given, INK, "together"),
-        (taken, SHRINKS, "what $\\varphi'$\ntakes"),
+        (taken, SHRINKS, "what $\\varphi'$\nleaves"),
     ]
     for factors, color, label in curves:
         middle = np.median(factors, axis=0)
