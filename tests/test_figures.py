@@ -140,6 +140,17 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([TWO, TWO, TWO, THREE], "x and density"),
     ],
     "start_grid": [([{}, [0, 10]], "norms")],
+    "gate_by_gate": [
+        ([np.nan, 0.5, 0.5, 0.5, 0.5], "c_before"),
+        ([1.0, 0.5, 1.5, 0.5, 0.5], "f"),
+        ([1.0, 0.5, 0.5, -2.0, 0.5], "g"),
+    ],
+    "cell_and_state_paths": [([1], "steps")],
+    "gradients_by_distance": [
+        ([{"a": GRID}, [0]], "distance"),
+        ([{"a": GRID}, TWO, ["b"]], "plain"),
+        ([{"a": GRID}, RISING], "norms"),
+    ],
     "eigenvalues_trained": [([[], ONE], "before"), ([ONE, [np.nan]], "after")],
 }
 

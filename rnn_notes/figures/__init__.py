@@ -9,6 +9,7 @@ from rnn_notes.figures.clipping import clipped_directions, error_by_threshold, l
 from rnn_notes.figures.eigenvalues import motions, norm_ratios, plane_map, three_products
 from rnn_notes.figures.index import mark, story
 from rnn_notes.figures.initialization import growth_by_scale, norms_by_draw, spectrum_disk, transient_growth
+from rnn_notes.figures.lstm import cell_and_state_paths, gate_by_gate, gradients_by_distance
 from rnn_notes.figures.orthogonal import eigenvalue_circles, mirror_image, product_norms
 from rnn_notes.figures.orthogonal_initialization import (
     eigenvalues_trained,
@@ -19,12 +20,15 @@ from rnn_notes.figures.orthogonal_initialization import (
 from rnn_notes.figures.sigmoid import function_and_slope, growth_window, slopes_in_use, tug_of_war
 
 __all__ = [
+    "cell_and_state_paths",
     "clipped_directions",
     "eigenvalue_circles",
     "eigenvalues_trained",
     "entry_histograms",
     "error_by_threshold",
     "function_and_slope",
+    "gate_by_gate",
+    "gradients_by_distance",
     "gram_schmidt_steps",
     "growth_by_scale",
     "growth_window",
