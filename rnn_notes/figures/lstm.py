@@ -46,7 +46,7 @@ def gate_by_gate(c_before, i, f, g, o):
         r"write: $+\;i \odot g$": [("$g$", g), ("$i$", i), now],
         r"show: $o \odot \tanh c^{(t)}$": [now, ("$o$", o), shown],
     }
-    figure, panels = plt.subplots(1, 3, figsize=(WIDTH, 2.0))
+    figure, panels = plt.subplots(1, 3, figsize=(WIDTH, 1.75))
     for axes, (title, chain) in zip(panels, pictures.items(), strict=True):
         axes.set_title(title)
         axes.set(xlim=(-0.5, 2.9), ylim=(-1.75, 0.95), aspect="equal")
@@ -88,7 +88,7 @@ def cell_and_state_paths(steps=3):
     """
     if steps < 2:
         raise ValueError(f"steps must be at least 2, got {steps!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.75))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.45))
     wide = 1.35
     axes.set(xlim=(-0.35, steps * wide + 1.25), ylim=(-0.65, 2.05), aspect="equal")
     axes.axis("off")
@@ -171,6 +171,7 @@ def gradients_by_distance(norms, distance, plain=()):
                       va="center", color=color, annotation_clip=False)  # fmt: skip
     axes.set(yscale="log", xlim=(distance[0], distance[-1]), xlabel="distance $t-k$ in steps",
              ylabel=r"$\Vert\,\partial s^{(t)}\!/\partial s^{(k)}\,\Vert_2$")  # fmt: skip
+    axes.minorticks_off()
     return figure
 
 
