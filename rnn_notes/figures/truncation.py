@@ -2,7 +2,8 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap
+from matplotlib.collections import PatchCollection
+from matplotlib.patches import Rectangle
 
 from rnn_notes.figures.style import FAINT, GROWS, INK, SHRINKS, STEADY, WIDTH, styled
 
@@ -45,7 +46,7 @@ def norm_by_word(words, norms, labels):
         middle = np.median(rows, axis=0)
         axes.fill_between(place, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.13, linewidth=0)
         axes.plot(place, middle, color=color, linestyle=line, marker=marker, markersize=3.6)
-        axes.annotate(label, (place[-1], middle[-1]), xytext=(-8, 10), textcoords="offset points",
+        axes.annotate(label, (place[-1], middle[-1]), xytext=(0, 22), textcoords="offset points",
                       ha="right", color=color)  # fmt: skip
     axes.axhline(1, color=FAINT, linewidth=0.7)
     axes.set_xticks(place, words, rotation=60, ha="right", rotation_mode="anchor")
@@ -90,13 +91,11 @@ def truncation_schedules(reached, titles):
     figure, panels = plt.subplots(
         high, wide, figsize=(WIDTH, 0.35 + 2.45 * high), sharex=True, sharey=True, squeeze=False
     )
-    edges = np.arange(T + 1) + 0.5
     for axes in panels.flat[len(reached) :]:
         axes.axis("off")
     for axes, panel, title in zip(panels.flat, reached, titles, strict=False):
-        shown = np.ma.masked_where(~lower, panel.astype(float))
-        axes.pcolormesh(edges, edges, shown, cmap=ListedColormap(["none", STEADY]), vmin=0, vmax=1,
-                        edgecolor="#c9cdd1", linewidth=0.5)  # fmt: skip
+        squares = [Rectangle((k + 0.56, t + 0.56), 0.88, 0.88) for t, k in np.argwhere(panel)]
+        axes.add_collection(PatchCollection(squares, color=STEADY, linewidth=0))
         for t, k in np.argwhere(lower & ~panel) + 1:
             axes.plot(k, t, ".", color=FAINT, markersize=1.8)
         axes.set_title(title)
