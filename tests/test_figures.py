@@ -152,6 +152,14 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([{"a": GRID}, RISING], "norms"),
     ],
     "eigenvalues_trained": [([[], ONE], "before"), ([ONE, [np.nan]], "after")],
+    "norm_by_word": [([["a"], [np.ones((2, 3))], ["b"]], "norms"), ([["a"], [GRID], []], "labels")],
+    "truncation_schedules": [([[GRID], ["a"]], "reached"), ([[], []], "titles")],
+    "accuracy_by_window": [
+        ([2 * np.ones((1, 2, 3)), [1, 2], [1], ["a"], 0.5], "accuracy"),
+        ([np.ones((1, 2, 3)), [1], [1], ["a"], 0.5], "windows"),
+        ([np.ones((1, 2, 3)), [1, 2], [], ["a"], 0.5], "needed and titles"),
+    ],
+    "truncated_derivative": [([THREE, TWO, 1.0], "windows"), ([THREE, THREE, 0.0], "full")],
 }
 
 

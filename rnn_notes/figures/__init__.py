@@ -18,8 +18,15 @@ from rnn_notes.figures.orthogonal_initialization import (
     start_grid,
 )
 from rnn_notes.figures.sigmoid import function_and_slope, growth_window, slopes_in_use, tug_of_war
+from rnn_notes.figures.truncation import (
+    accuracy_by_window,
+    norm_by_word,
+    truncated_derivative,
+    truncation_schedules,
+)
 
 __all__ = [
+    "accuracy_by_window",
     "cell_and_state_paths",
     "clipped_directions",
     "eigenvalue_circles",
@@ -38,6 +45,7 @@ __all__ = [
     "mirror_image",
     "motions",
     "norm_by_distance",
+    "norm_by_word",
     "norm_ratios",
     "norms_by_draw",
     "plane_map",
@@ -49,6 +57,8 @@ __all__ = [
     "story",
     "three_products",
     "transient_growth",
+    "truncated_derivative",
+    "truncation_schedules",
     "tug_of_war",
     "unrolled_graph",
 ]
