@@ -13,6 +13,10 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
+import rnn_notes as rn
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("data") / "experiments.json"
 SEEDS = range(5)
@@ -73,10 +77,6 @@ def runs():
 
 def make_network(name, inputs, length, rng):
     """Return an untrained network in float32: "LSTM, ..." with its forget bias, or an `RNN`."""
-    import numpy as np
-
-    import rnn_notes as rn
-
     H, kind, start = HIDDEN, *name.partition(", ")[::2]
     if kind == "LSTM":
         weights = rn.framework_default("keras", inputs, H, rng, gates=4, dtype=np.float32)
@@ -97,10 +97,6 @@ def make_network(name, inputs, length, rng):
 
 def run(task, network, length, clip, seed, steps=None):
     """Train one network and return what the page needs, as a dict."""
-    import numpy as np
-
-    import rnn_notes as rn
-
     setting, rng = SETTINGS[task], np.random.default_rng(seed)
     problem = {"adding": rn.adding, "temporal order": rn.temporal_order, "copying": rn.copying}[task]
     net = make_network(network, problem.inputs, length, rng)
@@ -132,6 +128,11 @@ def _digits(number):
     return float(f"{number:.3g}")
 
 
+def _git(*arguments):
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
+    return done.stdout.strip()
+
+
 def _run(arguments):
     return run(*arguments)
 
@@ -139,25 +140,21 @@ def _run(arguments):
 def main():
     """Do all runs, and write `RESULTS`."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ[name] = "1"  # the new processes read it when they import NumPy
+        os.environ[name] = "1"  # for the new processes, whose NumPy reads it
     start, every, done = time.perf_counter(), runs(), []
+    commit = _git("rev-parse", "HEAD")
+    if _git("status", "--porcelain", "--", "rnn_notes", ":!rnn_notes/figures", ":!rnn_notes/data"):
+        commit += ", with changes"
     with get_context("spawn").Pool() as pool:
         for result in pool.imap_unordered(_run, every):
             done.append(result)
             text = "{task}, {network}, {length}, clip {clip}, seed {seed}: {outcome}, {steps} steps"
             print(f"{len(done)}/{len(every)} ", text.format(**result), flush=True)
-    import numpy as np
-
-    def git(*arguments):
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
-        return done.stdout.strip()
-
-    changed = git("status", "--porcelain", "--", "rnn_notes/*.py")
     order = {key: place for place, key in enumerate(sorted(every, key=str))}
     done.sort(key=lambda r: order[r["task"], r["network"], r["length"], r["clip"], r["seed"]])
     document = {
         "command": "make experiments",
-        "commit": git("rev-parse", "HEAD") + (" with changes" if changed else ""),
+        "commit": commit,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "minutes": round((time.perf_counter() - start) / 60, 1),
