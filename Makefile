@@ -19,7 +19,7 @@ help:
 	@echo "make test        build the site, then run the unit tests, the examples and the page checks"
 	@echo "make live        serve the site, rebuild and reload on every save"
 	@echo "make bench       time the package beside bare matrix products, and PyTorch if installed"
-	@echo "make experiments do the long runs of the experiments page again (about ten minutes)"
+	@echo "make experiments do the long runs of the experiments page again (a quarter of an hour)"
 	@echo "make linkcheck   try every outside link (needs the internet)"
 	@echo "make clean       delete what was built; the environment in .venv stays"
 	@echo "make help        this list"

@@ -7,6 +7,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter
 from rnn_notes.figures.style import FAINT, GROWS, INK, SHRINKS, STEADY, WIDTH, styled
 
 SOLVED = 0.05  # the share of the baseline below which `rnn_notes.fit` calls a task solved
+WORSE = 1.25  # the share above which a run is drawn as worse than the baseline
 
 
 @styled
@@ -16,7 +17,8 @@ def errors_by_network(shares, labels, titles):
     Parameters
     ----------
     shares : ndarray of shape (panels, networks, runs)
-        Error after training over the baseline, positive.
+        Error after training over the baseline, positive; NaN for a run that diverged, drawn as a cross at the
+        right edge.
     labels : sequence of str
         The names of the networks.
     titles : sequence of str
@@ -34,7 +36,7 @@ def errors_by_network(shares, labels, titles):
     ['LSTM', 'tanh']
     """
     shares = _runs("shares", shares, 3, "(panels, networks, runs)")
-    if not np.all(shares > 0):
+    if np.any(shares <= 0) or np.isnan(shares).all():
         raise ValueError("shares must be positive")
     if len(labels) != shares.shape[1]:
         raise ValueError(f"labels must name each of the {shares.shape[1]} networks, got {len(labels)}")
@@ -42,20 +44,22 @@ def errors_by_network(shares, labels, titles):
         raise ValueError(f"titles must name each of the {len(shares)} panels, got {len(titles)}")
     figure, panels = plt.subplots(1, len(shares), figsize=(WIDTH, 0.75 + 0.33 * len(labels)), sharey=True,
                                   squeeze=False)
+    low, high = min(0.02, 0.7 * np.nanmin(shares)), max(2, 2.5 * np.nanmax(shares))
     for axes, rows, title in zip(panels[0], shares, titles, strict=True):
         axes.axvline(1, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
         for place, row in enumerate(rows):
-            across = place + np.linspace(-0.22, 0.22, len(row)) if len(row) > 1 else [place]
+            across = place + 0.22 * (np.linspace(-1, 1, len(row)) if len(row) > 1 else np.zeros(1))
             for share, y in zip(np.sort(row), across, strict=True):
                 color, marker, face = (
-                    (STEADY, "o", STEADY) if share < SOLVED
-                    else (GROWS, "^", GROWS) if share > 1.25
+                    (GROWS, "x", GROWS) if np.isnan(share)
+                    else (STEADY, "o", STEADY) if share < SOLVED
+                    else (GROWS, "^", GROWS) if share > WORSE
                     else (INK, "o", "none")
                 )  # fmt: skip
-                axes.plot(share, y, marker, color=color, markerfacecolor=face, markersize=4)
-        limits = min(0.02, 0.7 * shares.min()), max(2, 1.5 * shares.max())
-        axes.set(xscale="log", title=title, xlim=limits)
-        axes.xaxis.set_major_locator(FixedLocator([0.05, 1, 10] if shares.max() > 5 else [0.05, 0.3, 1]))
+                x = high / 1.3 if np.isnan(share) else share
+                axes.plot(x, y, marker, color=color, markerfacecolor=face, markersize=4)
+        axes.set(xscale="log", title=title, xlim=(low, high))
+        axes.xaxis.set_major_locator(FixedLocator([0.05, 1, 10] if high > 10 else [0.05, 0.3, 1]))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     panels[0, 0].set_yticks(range(len(labels)), labels)
@@ -98,8 +102,8 @@ def errors_by_length(lengths, clipped, unclipped, chance):
             raise ValueError(f"{name} must have {len(lengths)} rows, one for each length, got {len(runs)}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     axes.axhline(chance, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.annotate("guessing", (0.995, chance), xycoords=("axes fraction", "data"), xytext=(0, 7),
-                  textcoords="offset points", color=FAINT, ha="right")
+    axes.annotate("guessing", (0.01, chance), xycoords=("axes fraction", "data"), xytext=(0, -9),
+                  textcoords="offset points", color=FAINT)
     places = np.arange(len(lengths))
     looks = (("clipped", -0.16, STEADY, "o", STEADY), ("not clipped", 0.16, GROWS, "^", "none"))
     for runs, (label, shift, color, marker, face) in zip(both, looks, strict=True):
