@@ -102,8 +102,8 @@ def errors_by_length(lengths, clipped, unclipped, chance):
             raise ValueError(f"{name} must have {len(lengths)} rows, one for each length, got {len(runs)}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     axes.axhline(chance, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.annotate("guessing", (0.01, chance), xycoords=("axes fraction", "data"), xytext=(0, -9),
-                  textcoords="offset points", color=FAINT)
+    axes.annotate("guessing", (1, chance), xycoords=("axes fraction", "data"), xytext=(3, 0),
+                  textcoords="offset points", color=FAINT, va="center")
     places = np.arange(len(lengths))
     looks = (("clipped", -0.16, STEADY, "o", STEADY), ("not clipped", 0.16, GROWS, "^", "none"))
     for runs, (label, shift, color, marker, face) in zip(both, looks, strict=True):
