@@ -12,16 +12,17 @@ OPTIONS := -c . --jobs auto --nitpicky --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help html test live bench linkcheck clean environment
+.PHONY: help html test live bench experiments linkcheck clean environment
 
 help:
-	@echo "make html       build the executed site into _build/html"
-	@echo "make test       build the site, then run the unit tests, the examples and the page checks"
-	@echo "make live       serve the site, rebuild and reload on every save"
-	@echo "make bench      time the package beside bare matrix products, and PyTorch if installed"
-	@echo "make linkcheck  try every outside link (needs the internet)"
-	@echo "make clean      delete what was built; the environment in .venv stays"
-	@echo "make help       this list"
+	@echo "make html        build the executed site into _build/html"
+	@echo "make test        build the site, then run the unit tests, the examples and the page checks"
+	@echo "make live        serve the site, rebuild and reload on every save"
+	@echo "make bench       time the package beside bare matrix products, and PyTorch if installed"
+	@echo "make experiments do the long runs of the experiments page again (a quarter of an hour)"
+	@echo "make linkcheck   try every outside link (needs the internet)"
+	@echo "make clean       delete what was built; the environment in .venv stays"
+	@echo "make help        this list"
 	@echo "Another Python: rm -r .venv, then make html PYTHON=python3.13"
 
 # A build that stops half-way, or fails on a warning, leaves pages that Sphinx takes for finished:
@@ -44,6 +45,9 @@ live: environment
 
 bench: environment
 	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
+
+experiments: environment
+	@"$(BIN)/python" -m rnn_notes._experiments
 
 linkcheck: environment
 	@"$(BIN)/python" -m sphinx $(OPTIONS) --builder linkcheck -d _build/linkcheck/doctrees docs _build/linkcheck

@@ -394,5 +394,5 @@ def test_make_alone_prints_the_targets(clone):
     result = make(clone)
     assert result.returncode == 0
     targets = re.findall(r"^make (\w+)", result.stdout, re.MULTILINE)
-    assert targets == ["html", "test", "live", "bench", "linkcheck", "clean", "help"]
+    assert targets == ["html", "test", "live", "bench", "experiments", "linkcheck", "clean", "help"]
     assert not Path(clone, ".venv").exists()

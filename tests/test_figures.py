@@ -160,6 +160,23 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([np.ones((1, 2, 3)), [1, 2], [], ["a"], 0.5], "needed and titles"),
     ],
     "truncated_derivative": [([THREE, TWO, 1.0], "windows"), ([THREE, THREE, 0.0], "full")],
+    "errors_by_network": [
+        ([GRID, ["a"], ["b"]], "shares must have shape"),
+        ([[0 * GRID], ["a", "b"], ["c"]], "shares must be positive"),
+        ([[GRID], ["a"], ["c"]], "labels"),
+        ([[GRID], ["a", "b"], []], "titles"),
+    ],
+    "errors_by_length": [
+        ([[], GRID, GRID, 0.5], "lengths"),
+        ([TWO, TWO, GRID, 0.5], "clipped must have shape"),
+        ([TWO, GRID, np.ones((3, 2)), 0.5], "unclipped must have 2 rows"),
+    ],
+    "learning_curves": [
+        ([TWO, GRID, 1.0, ["a"]], "curves must have shape"),
+        ([TWO, [-GRID], 1.0, ["a"]], "curves must be positive"),
+        ([THREE, [GRID], 1.0, ["a"]], "updates"),
+        ([TWO, [GRID], 1.0, []], "labels"),
+    ],
 }
 
 

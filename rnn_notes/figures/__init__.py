@@ -7,6 +7,7 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 from rnn_notes.figures.chain_rule import jacobian_norm_map, norm_by_distance, unrolled_graph
 from rnn_notes.figures.clipping import clipped_directions, error_by_threshold, loss_surface, steps_from_a_wall
 from rnn_notes.figures.eigenvalues import motions, norm_ratios, plane_map, three_products
+from rnn_notes.figures.experiments import errors_by_length, errors_by_network, learning_curves
 from rnn_notes.figures.index import mark, story
 from rnn_notes.figures.initialization import growth_by_scale, norms_by_draw, spectrum_disk, transient_growth
 from rnn_notes.figures.lstm import cell_and_state_paths, gate_by_gate, gradients_by_distance
@@ -33,6 +34,8 @@ __all__ = [
     "eigenvalues_trained",
     "entry_histograms",
     "error_by_threshold",
+    "errors_by_length",
+    "errors_by_network",
     "function_and_slope",
     "gate_by_gate",
     "gradients_by_distance",
@@ -40,6 +43,7 @@ __all__ = [
     "growth_by_scale",
     "growth_window",
     "jacobian_norm_map",
+    "learning_curves",
     "loss_surface",
     "mark",
     "mirror_image",
