@@ -40,11 +40,12 @@ def gate_by_gate(c_before, i, f, g, o):
         if not (np.isscalar(value) and np.isfinite(value) and low <= value <= high):
             raise ValueError(f"{name} must be a finite number from {low} to {high}, got {value!r}")
     c = f * c_before + i * g
-    before, now, shown = ("$c^{(t-1)}$", c_before), ("$c^{(t)}$", c), ("$h^{(t)}$", o * np.tanh(c))
+    kept, written = ("$f c$", f * c_before), ("$i g$", i * g)
+    squashed, shown = (r"$\tanh$", np.tanh(c)), ("$h^{(t)}$", o * np.tanh(c))
     pictures = {
-        r"keep: $f \odot c^{(t-1)}$": [before, ("$f$", f), ("$c^{(t)}$", None)],
-        r"write: $+\;i \odot g$": [("$g$", g), ("$i$", i), now],
-        r"show: $o \odot \tanh c^{(t)}$": [now, ("$o$", o), shown],
+        r"keep: $f \odot c^{(t-1)}$": [("$c^{(t-1)}$", c_before), ("$f$", f), kept],
+        r"write: $i \odot g$": [("$g$", g), ("$i$", i), written],
+        r"show: $o \odot \tanh c^{(t)}$": [squashed, ("$o$", o), shown],
     }
     figure, panels = plt.subplots(1, 3, figsize=(WIDTH, 1.75))
     for axes, (title, chain) in zip(panels, pictures.items(), strict=True):
@@ -59,10 +60,8 @@ def gate_by_gate(c_before, i, f, g, o):
                 _arrow(axes, (x - 1.2, 0), (x, 0), 0.44, INK, 1.5)
             if label in ("$i$", "$f$", "$g$", "$o$"):
                 _arrow(axes, (1.2, -1.25), (x, 0), 0.44, FAINT)
-            if value is not None:
-                axes.text(
-                    x, 0.52, f"{value:.2f}".replace("-", "\N{MINUS SIGN}"), ha="center", va="bottom", size=9.5
-                )
+            number = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+            axes.text(x, 0.52, number, ha="center", va="bottom", size=9.5)
     return figure
 
 
@@ -115,7 +114,7 @@ def cell_and_state_paths(steps=3):
     _arrow(axes, loss, (end, 0), radius, SHRINKS, 1.5, bend=-0.42)
     axes.text(end + 0.38, high, "the cell path", color=STEADY, va="center", size=9.5)
     axes.text(
-        end + 0.38, 0.62, "through gates:\n" + r"$\sigma'$ and $W_h$", color=SHRINKS, va="center", size=9.5
+        end + 0.38, 0.62, "through states:\n" + r"slopes and $W_h$", color=SHRINKS, va="center", size=9.5
     )
     return figure
 
