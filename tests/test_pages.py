@@ -103,6 +103,19 @@ def test_figures_have_words(page):
             assert len(caption.split()) > 10 and len(alt.split()) > 10 and caption != alt
 
 
+def test_places_have_one_name():
+    """No two pages give a place the same name; Sphinx sees that only when one process reads both."""
+    pattern = r"^\(([\w-]+)\)=$|^ *:?name: ([\w-]+)$|^:label: ([\w-]+)$"
+    named = [
+        next(filter(None, match.groups()))
+        for page in sorted((ROOT / "docs").glob("*.md"))
+        for match in re.finditer(pattern, page.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    named = [name for name in named if name != "python3"]  # the kernel of every page
+    assert len(named) > 100
+    assert sorted(set(named)) == sorted(named)
+
+
 def test_statements():
     """The table of the lecture's statements lists all 24, in order."""
     text = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
