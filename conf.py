@@ -13,11 +13,11 @@ copyright = "2026, " + author + ". Text CC BY 4.0, code BSD-3-Clause"
 release = version = rnn_notes.__version__
 
 extensions = [
-    "execution",                 # runs the cells, in parallel, keyed by what they depend on
-    "code_links",                # code names in cells link to the reference
-    "changes",                   # reads every page again when they change what they show of one another
-    "katex",                     # formulas, rendered at build time
-    "appearance",                # the mark, the site's address, numbers in the text
+    "execution",  # runs the cells, in parallel, keyed by what they depend on
+    "code_links",  # code names in cells link to the reference
+    "changes",  # reads every page again when they change what they show of one another
+    "katex",  # formulas, rendered at build time
+    "appearance",  # the mark, the site's address, numbers in the text
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -42,10 +42,10 @@ numfig = True
 numfig_format = {"figure": "Figure %s", "table": "Table %s", "code-block": "Listing %s"}
 
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True # np.float64, not <class ...>
+autodoc_preserve_defaults = True  # np.float64, not <class ...>
 numpydoc_show_class_members = False
-autosummary_generate = False     # numpydoc loads it; it would import the package in every build
-autodoc_typehints = "none"       # the docstrings say types and shapes
+autosummary_generate = False  # numpydoc loads it; it would import the package in every build
+autodoc_typehints = "none"  # the docstrings say types and shapes
 bibtex_bibfiles = ["docs/references.bib"]
 bibtex_reference_style = "author_year"
 copybutton_prompt_text = r">>> |\.\.\. "
@@ -58,7 +58,7 @@ html_static_path = ["docs/_static"]
 html_css_files = ["site.css"]
 templates_path = ["docs/_templates"]
 html_copy_source = False
-html_domain_indices = False      # genindex has it all
+html_domain_indices = False  # genindex has it all
 html_theme_options = {
     "top_of_page_buttons": [],
     "light_css_variables": {"font-stack": "'Lecture Serif', Georgia, serif"},

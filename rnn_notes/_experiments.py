@@ -105,9 +105,17 @@ def run(task, network, length, clip, seed, steps=None):
     rate = setting["rates"].get(network.split(",")[0], setting["rates"]["other"])
     start = time.process_time()
     history = rn.fit(
-        net, readout, problem, getattr(rn, setting["optimizer"])(rate), rng, length=length,
-        batch=setting["batch"], steps=steps or setting["steps"], clip=clip, progress=False,
-    )  # fmt: skip
+        net,
+        readout,
+        problem,
+        getattr(rn, setting["optimizer"])(rate),
+        rng,
+        length=length,
+        batch=setting["batch"],
+        steps=steps or setting["steps"],
+        clip=clip,
+        progress=False,
+    )
     error = history.error
     return {
         "task": task,

@@ -180,21 +180,38 @@ def _temporal_order(length, batch, rng):
 
 
 NOUNS = {
-    "boy": "student", "girl": "student", "king": "ruler", "queen": "ruler",
-    "dog": "pet", "cat": "pet", "baker": "worker", "miner": "worker",
-}  # fmt: skip
+    "boy": "student",
+    "girl": "student",
+    "king": "ruler",
+    "queen": "ruler",
+    "dog": "pet",
+    "cat": "pet",
+    "baker": "worker",
+    "miner": "worker",
+}
 CONTINENTS = {
-    "France": "Europe", "Spain": "Europe", "Italy": "Europe", "Japan": "Asia", "India": "Asia", "China":
-    "Asia", "Egypt": "Africa", "Kenya": "Africa", "Ghana": "Africa", "Peru": "America", "Chile": "America",
+    "France": "Europe",
+    "Spain": "Europe",
+    "Italy": "Europe",
+    "Japan": "Asia",
+    "India": "Asia",
+    "China": "Asia",
+    "Egypt": "Africa",
+    "Kenya": "Africa",
+    "Ghana": "Africa",
+    "Peru": "America",
+    "Chile": "America",
     "Cuba": "America",
-}  # fmt: skip
+}
 ADJECTIVES = ("sunny", "quiet", "green", "lovely")
 PREDICATES = tuple(sorted(set(NOUNS.values())))
 WORDS = tuple(
-    sorted({"the", "who", "is", "in", "a", "country", "and", ","}.union(
-        NOUNS, CONTINENTS, CONTINENTS.values(), ADJECTIVES
-    ))
-)  # fmt: skip
+    sorted(
+        {"the", "who", "is", "in", "a", "country", "and", ","}.union(
+            NOUNS, CONTINENTS, CONTINENTS.values(), ADJECTIVES
+        )
+    )
+)
 WORD_NUMBERS = {word: number for number, word in enumerate(WORDS)}
 
 

@@ -42,9 +42,11 @@ BROWSERS = [
     *["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"],
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    *(os.path.expandvars(rf"%{folder}%\Google\Chrome\Application\chrome.exe")
-      for folder in ["ProgramFiles", "ProgramFiles(x86)", "LocalAppData"]),
-]  # fmt: skip
+    *(
+        os.path.expandvars(rf"%{folder}%\Google\Chrome\Application\chrome.exe")
+        for folder in ["ProgramFiles", "ProgramFiles(x86)", "LocalAppData"]
+    ),
+]
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-quic",

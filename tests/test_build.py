@@ -12,11 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ["conf.py", "Makefile", "rnn_notes", "docs/_extensions", "docs/_static", "docs/_templates",
-           "docs/references.bib"]
+SOURCES = [
+    "conf.py",
+    "Makefile",
+    "rnn_notes",
+    "docs/_extensions",
+    "docs/_static",
+    "docs/_templates",
+    "docs/references.bib",
+]
 # No jobs or variables of the make that runs these tests, and no package index.
 ENVIRONMENT = {
-    name: value for name, value in os.environ.items()
+    name: value
+    for name, value in os.environ.items()
     if not name.startswith(("MAKE", "MFLAGS", "PIP_", "PYTHONPATH"))
 } | {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull}
 FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
@@ -56,9 +64,23 @@ class Site:
 
     def build(self, *options):
         return self.run(
-            sys.executable, "-m", "sphinx", "-c", ".", "-d", "_build/doctrees", "--jobs", "auto",
-            "--nitpicky", "--quiet", "--fail-on-warning", "--builder", "html", *options,
-            "docs", "_build/html",
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-c",
+            ".",
+            "-d",
+            "_build/doctrees",
+            "--jobs",
+            "auto",
+            "--nitpicky",
+            "--quiet",
+            "--fail-on-warning",
+            "--builder",
+            "html",
+            *options,
+            "docs",
+            "_build/html",
         )
 
     def make(self, *arguments):
@@ -180,8 +202,12 @@ def test_what_runs_again(tmp_path):
     counted = "from pathlib import Path\nlog = open('../{}.log', 'a'); n = log.write('x'); log.close()"
     code = "from rnn_notes import rnn, RNN\nprint(rnn.__file__, getattr(rnn, 'ANSWER', 'no answer'))"
     reference = "# Reference\n\n```{eval-rst}\n.. autoclass:: rnn_notes.rnn.RNN\n```\n"
-    site.write(one=page("One", counted.format("one"), code), two=page("Two", counted.format("two"), code),
-               gone=page("Gone", "print('gone')"), reference=reference)
+    site.write(
+        one=page("One", counted.format("one"), code),
+        two=page("Two", counted.format("two"), code),
+        gone=page("Gone", "print('gone')"),
+        reference=reference,
+    )
 
     def runs():
         return [len(Path(site.path, name).read_text()) for name in ("one.log", "two.log")]
@@ -225,7 +251,7 @@ def test_what_runs_again(tmp_path):
     assert code_links() == links
 
 
-FIGURE = '''---
+FIGURE = """---
 mystnb:
   image:
     alt: Three steps.
@@ -234,7 +260,7 @@ mystnb:
     caption: Three steps.
 ---
 from rnn_notes import figures
-fig = figures.unrolled_graph(steps=3)'''
+fig = figures.unrolled_graph(steps=3)"""
 COMPUTED = "import numpy as np\nA = np.random.default_rng(0).random((99, 99))\nprint((A @ A).sum().hex())"
 
 
@@ -281,8 +307,13 @@ def test_make_can_be_interrupted(tmp_path):
     site = Site(tmp_path / "site", one=page("One", SLOW), two=page("Two", "print(2)"))
     slow, beat = site.path / "slow", site.path / "beat"
     slow.touch()
-    with subprocess.Popen(["make", *MAKE_HTML], cwd=site.path, env=ENVIRONMENT, stderr=subprocess.DEVNULL,
-                          start_new_session=True) as build:
+    with subprocess.Popen(
+        ["make", *MAKE_HTML],
+        cwd=site.path,
+        env=ENVIRONMENT,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as build:
         wait_until(beat.exists, 30)
         os.killpg(build.pid, signal.SIGINT)  # as Ctrl-C does
         assert build.wait(timeout=5) != 0
@@ -321,8 +352,9 @@ def script(path, text):
 
 
 def make(folder, *arguments):
-    return subprocess.run(["make", *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True,
-                          timeout=120)
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
 
 
 OLD = 'case "$1" in -c) exit 1;; *) echo Python 3.8.1;; esac'
@@ -330,12 +362,16 @@ NO_VENV = 'case "$1" in -m) mkdir -p .venv/bin; echo ensurepip is not available;
 
 
 @needs_make
-@pytest.mark.parametrize(("python", "message"), [
-    (OLD, "Python 3.11 or newer is needed, and '{}' is Python 3.8.1; install one and name it"),
-    (None, "Python 3.11 or newer is needed, and '{}' is missing; install one and name it"),
-    (NO_VENV, "Python's venv module does not work here; install it"),
-    (f'exec "{sys.executable}" "$@"', "the packages could not be installed; check the connection"),
-], ids=["old Python", "no Python", "no venv", "no network"])
+@pytest.mark.parametrize(
+    ("python", "message"),
+    [
+        (OLD, "Python 3.11 or newer is needed, and '{}' is Python 3.8.1; install one and name it"),
+        (None, "Python 3.11 or newer is needed, and '{}' is missing; install one and name it"),
+        (NO_VENV, "Python's venv module does not work here; install it"),
+        (f'exec "{sys.executable}" "$@"', "the packages could not be installed; check the connection"),
+    ],
+    ids=["old Python", "no Python", "no venv", "no network"],
+)
 def test_first_make_says_plainly_what_is_missing(clone, tmp_path, python, message):
     name = script(tmp_path / "python", python) if python else tmp_path / "python"
     for _ in range(2):  # what the first run leaves behind is not taken for an environment

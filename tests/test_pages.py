@@ -65,9 +65,12 @@ def test_copied_code_runs_at_a_prompt(page, tmp_path):
     done = subprocess.run(
         [reader or sys.executable, "-I", "-q", "-i", "-X", "utf8", "-W", "error", "-c", start],
         input="\n".join(copied(page)) + "\nprint('reached', 'the end')\n",
-        capture_output=True, encoding="utf-8", cwd=tmp_path, timeout=300,
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        timeout=300,
         env={**os.environ, "MPLBACKEND": "Agg"},
-    )  # fmt: skip
+    )
     assert "Error" not in done.stderr and "Warning" not in done.stderr, done.stderr
     assert done.stdout.endswith("reached the end\n")
 

@@ -84,9 +84,15 @@ def test_temporal_order_is_the_order_of_the_only_two_capitals(length, batch, see
 
 
 NOUNS = {
-    "boy": "student", "girl": "student", "king": "ruler", "queen": "ruler",
-    "dog": "pet", "cat": "pet", "baker": "worker", "miner": "worker",
-}  # fmt: skip
+    "boy": "student",
+    "girl": "student",
+    "king": "ruler",
+    "queen": "ruler",
+    "dog": "pet",
+    "cat": "pet",
+    "baker": "worker",
+    "miner": "worker",
+}
 COUNTRIES = {
     "Europe": ["France", "Spain", "Italy"],
     "Asia": ["Japan", "India", "China"],
@@ -95,10 +101,14 @@ COUNTRIES = {
 }
 COUNTRY = re.compile("|".join("|".join(names) for names in COUNTRIES.values()))
 ADJECTIVE = "(?:(?:sunny|quiet|green|lovely) )"
-PLACE = f"{ADJECTIVE}{{0,2}}(?:" + "|".join(
-    rf"(?:{'|'.join(countries)})(?:, a {ADJECTIVE}{{0,2}}country in {continent},)?"
-    for continent, countries in COUNTRIES.items()
-) + ")"  # fmt: skip
+PLACE = (
+    f"{ADJECTIVE}{{0,2}}(?:"
+    + "|".join(
+        rf"(?:{'|'.join(countries)})(?:, a {ADJECTIVE}{{0,2}}country in {continent},)?"
+        for continent, countries in COUNTRIES.items()
+    )
+    + ")"
+)
 SENTENCE = re.compile(rf"the ({'|'.join(NOUNS)}) who is in {PLACE}(?: and in {PLACE})* is a")
 
 

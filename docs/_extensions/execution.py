@@ -165,7 +165,10 @@ def execute_pages(app, env, docnames):
     jobs = {pool.submit(run, *page, sockets): page for page in waiting}
     try:
         for job in status_iterator(
-            as_completed(jobs), "running the cells of... ", "green", len(jobs),
+            as_completed(jobs),
+            "running the cells of... ",
+            "green",
+            len(jobs),
             stringify_func=lambda job: jobs[job][1].stem,
         ):
             notebook, page, _ = jobs[job]

@@ -30,7 +30,8 @@ def renderer():
 @cache
 def render(tex, display):
     html = renderer()(tex, display)
-    return re.sub(r"<annotation.*?</annotation>", "", html)  # the TeX source, which nothing here reads
+    # The TeX source, which nothing here reads. It has line breaks where a formula was written on two lines.
+    return re.sub(r"<annotation.*?</annotation>", "", html, flags=re.DOTALL)
 
 
 def math_html(node, display):

@@ -41,9 +41,21 @@ def unrolled_graph(steps=4):
     def arrow(start, end, color, width=0.9, bend=0.0):
         """Draw from the rim of the node at `start` to the rim of the node at `end`."""
         patches = [Circle(center, radius + 0.03, transform=axes.transData) for center in (start, end)]
-        axes.add_patch(FancyArrowPatch(
-            start, end, patchA=patches[0], patchB=patches[1], shrinkA=0, shrinkB=0, color=color,
-            linewidth=width, arrowstyle="-|>", mutation_scale=9, connectionstyle=f"arc3,rad={bend}"))
+        axes.add_patch(
+            FancyArrowPatch(
+                start,
+                end,
+                patchA=patches[0],
+                patchB=patches[1],
+                shrinkA=0,
+                shrinkB=0,
+                color=color,
+                linewidth=width,
+                arrowstyle="-|>",
+                mutation_scale=9,
+                connectionstyle=f"arc3,rad={bend}",
+            )
+        )
 
     for t in range(steps + 1):
         node(t, 0, f"$h^{{({t})}}$")
@@ -55,15 +67,28 @@ def unrolled_graph(steps=4):
         arrow((t, 0), (t - 0.5, -1.15), GROWS, 1.8, bend=-0.3)
         if t > 1:
             arrow((t, 0), (t - 1, 0), SHRINKS, 1.8, bend=0.55)
-            axes.text(t - 0.5, 0.42, rf"$\partial h^{{({t})}}\!/\partial h^{{({t - 1})}}$",
-                      ha="center", va="bottom", color=SHRINKS, size=9)
+            axes.text(
+                t - 0.5,
+                0.42,
+                rf"$\partial h^{{({t})}}\!/\partial h^{{({t - 1})}}$",
+                ha="center",
+                va="bottom",
+                color=SHRINKS,
+                size=9,
+            )
     node(steps, 1.2, f"$L^{{({steps})}}$")
     arrow((steps, 0), (steps, 1.2), FAINT)
     arrow((steps, 1.2), (steps, 0), SHRINKS, 1.8, bend=-0.3)
-    axes.text(steps + 0.3, 0.6, rf"$\partial L^{{({steps})}}\!/\partial h^{{({steps})}}$",
-              va="center", color=SHRINKS)
-    axes.text(steps + 0.12, -0.75, rf"$\partial^{{+}}h^{{({steps})}}\!/\partial W_h$",
-              va="center", color=GROWS)
+    axes.text(
+        steps + 0.3,
+        0.6,
+        rf"$\partial L^{{({steps})}}\!/\partial h^{{({steps})}}$",
+        va="center",
+        color=SHRINKS,
+    )
+    axes.text(
+        steps + 0.12, -0.75, rf"$\partial^{{+}}h^{{({steps})}}\!/\partial W_h$", va="center", color=GROWS
+    )
     return figure
 
 
@@ -100,8 +125,15 @@ def jacobian_norm_map(norms):
     image = axes.imshow(logs, cmap=NORMS, vmin=-bound, vmax=bound, origin="lower", interpolation="none")
     axes.plot([-0.5, T + 0.5], [-0.5, T + 0.5], color=INK, linewidth=0.7)
     axes.set(xlabel="later step $t$", ylabel="earlier step $k$")
-    axes.text(0.05, 0.95, "no path:\nthe future does not\nact on the past", transform=axes.transAxes,
-              va="top", color=FAINT, size=9.5)
+    axes.text(
+        0.05,
+        0.95,
+        "no path:\nthe future does not\nact on the past",
+        transform=axes.transAxes,
+        va="top",
+        color=FAINT,
+        size=9.5,
+    )
     bar = figure.colorbar(image, ax=axes, shrink=0.9, format=lambda value, _: rf"$10^{{{value:.0f}}}$")
     bar.set_label(r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$")
     bar.ax.set_ylim(np.nanmin(logs), np.nanmax(logs))  # the colors are symmetric around 0; show those in use
@@ -146,10 +178,21 @@ def norm_by_distance(taken, given):
     for factors, color, label in curves:
         norm = np.cumprod([1.0, *factors])
         axes.plot(distance, norm, color=color, linewidth=2.2 if color == INK else 1.6)
-        axes.annotate(label, (distance[-1], norm[-1]), xytext=(6, 0), textcoords="offset points",
-                      color=color, va="center", annotation_clip=False)
-    axes.set(yscale="log", xlim=(0, distance[-1]), xlabel="distance $t-k$ in steps",
-             ylabel=r"factor, and $\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$")
+        axes.annotate(
+            label,
+            (distance[-1], norm[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=color,
+            va="center",
+            annotation_clip=False,
+        )
+    axes.set(
+        yscale="log",
+        xlim=(0, distance[-1]),
+        xlabel="distance $t-k$ in steps",
+        ylabel=r"factor, and $\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$",
+    )
     return figure
 
 

@@ -43,8 +43,18 @@ def loss_surface(w, b, loss, norms):
     figure.set_dpi(100)  # of the raster only: the surface has few colors, and edges that may be coarse
     figure.set_layout_engine("none")  # it knows no third dimension
     axes = figure.add_axes((-0.05, -0.03, 0.93, 1.1), projection="3d")
-    axes.plot_surface(b, w, loss, facecolors=NORMS(scale(logs)), rcount=len(w), ccount=len(w[0]), linewidth=0,
-                      antialiased=False, shade=False, rasterized=True)
+    axes.plot_surface(
+        b,
+        w,
+        loss,
+        facecolors=NORMS(scale(logs)),
+        rcount=len(w),
+        ccount=len(w[0]),
+        linewidth=0,
+        antialiased=False,
+        shade=False,
+        rasterized=True,
+    )
     axes.view_init(elev=33, azim=-22)
     axes.set_box_aspect((1.1, 1, 0.6), zoom=1.0)
     axes.set(xlabel="$b$", ylabel="$w$")
@@ -120,11 +130,30 @@ def steps_from_a_wall(w, b, loss, path, landings, labels):
             to_frame = np.min(np.where(step > 0, high - end, low - end) / np.where(step == 0, np.nan, step))
         outside = to_frame < 1
         tip = end + 0.98 * to_frame * step if outside else landing
-        axes.annotate("", tip, xytext=end, zorder=5, arrowprops={
-            "arrowstyle": "-|>", "color": color, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0,
-            "mutation_scale": 12, "linestyle": (0, (5, 2)) if outside else "-"})
-        axes.annotate(label, tip, xytext=(-24, -1) if outside else (7, -9), textcoords="offset points",
-                      color=color, ha="right" if outside else "left", va="top" if outside else "center")
+        axes.annotate(
+            "",
+            tip,
+            xytext=end,
+            zorder=5,
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": color,
+                "linewidth": 1.8,
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "mutation_scale": 12,
+                "linestyle": (0, (5, 2)) if outside else "-",
+            },
+        )
+        axes.annotate(
+            label,
+            tip,
+            xytext=(-24, -1) if outside else (7, -9),
+            textcoords="offset points",
+            color=color,
+            ha="right" if outside else "left",
+            va="top" if outside else "center",
+        )
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$b$", ylabel="$w$")
     return figure
 
@@ -158,20 +187,45 @@ def clipped_directions(gradient, by_value, by_norm, threshold):
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold!r}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    axes.add_patch(Rectangle((-threshold, -threshold), 2 * threshold, 2 * threshold, facecolor=PAPER,
-                             edgecolor=SHRINKS, linewidth=1, linestyle=(0, (4, 3))))
+    axes.add_patch(
+        Rectangle(
+            (-threshold, -threshold),
+            2 * threshold,
+            2 * threshold,
+            facecolor=PAPER,
+            edgecolor=SHRINKS,
+            linewidth=1,
+            linestyle=(0, (4, 3)),
+        )
+    )
     axes.add_patch(Circle((0, 0), threshold, fill=False, edgecolor=STEADY, linewidth=1))
     names, places = ["gradient", "by value", "by norm"], [(0, 9), (7, 6), (12, -7)]
     aligned = ["right", "left", "left"]
-    for arrow, name, color, place, side in zip(arrows, names, (GROWS, SHRINKS, STEADY), places, aligned,
-                                               strict=True):
-        axes.annotate("", arrow, xytext=(0, 0), arrowprops={
-            "arrowstyle": "-|>", "color": color, "linewidth": 1.3 if name == "gradient" else 2.4,
-            "shrinkA": 0, "shrinkB": 0, "mutation_scale": 13})
+    for arrow, name, color, place, side in zip(
+        arrows, names, (GROWS, SHRINKS, STEADY), places, aligned, strict=True
+    ):
+        axes.annotate(
+            "",
+            arrow,
+            xytext=(0, 0),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": color,
+                "linewidth": 1.3 if name == "gradient" else 2.4,
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "mutation_scale": 13,
+            },
+        )
         axes.annotate(name, arrow, xytext=place, textcoords="offset points", color=color, ha=side)
     largest = abs(arrows[0]).max()
-    axes.set(xlim=(-0.4 * threshold, 1.06 * largest), ylim=(-0.35 * threshold, 0.5 * largest), aspect="equal",
-             xlabel="first entry", ylabel="second entry")
+    axes.set(
+        xlim=(-0.4 * threshold, 1.06 * largest),
+        ylim=(-0.35 * threshold, 0.5 * largest),
+        aspect="equal",
+        xlabel="first entry",
+        ylabel="second entry",
+    )
     axes.plot(0, 0, "o", color=INK, markersize=3)
     return figure
 
@@ -209,8 +263,15 @@ def error_by_threshold(labels, errors, chance, control=None):
         raise ValueError(f"labels must name each of the {len(errors)} rows of errors, got {len(labels)}")
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     axes.axhline(chance, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))
-    axes.annotate("guessing", (0.995, chance), xycoords=("axes fraction", "data"), xytext=(0, 6),
-                  textcoords="offset points", color=FAINT, ha="right")
+    axes.annotate(
+        "guessing",
+        (0.995, chance),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 6),
+        textcoords="offset points",
+        color=FAINT,
+        ha="right",
+    )
     places = np.arange(len(errors), dtype=float)
     if control is not None:
         places[control:] += 0.5
@@ -221,8 +282,12 @@ def error_by_threshold(labels, errors, chance, control=None):
         across = place + np.linspace(-0.2, 0.2, len(row))
         marker = "D" if number == control else "o"
         axes.plot(across, np.sort(row), marker, color=color, markersize=5, clip_on=False)
-    axes.set(xlim=(-0.5, places[-1] + 0.5), ylim=(0, None), ylabel="error rate, last 50 updates",
-             xlabel="clipping threshold")
+    axes.set(
+        xlim=(-0.5, places[-1] + 0.5),
+        ylim=(0, None),
+        ylabel="error rate, last 50 updates",
+        xlabel="clipping threshold",
+    )
     axes.set_xticks(places, labels)
     return figure
 

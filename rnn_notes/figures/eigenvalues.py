@@ -47,11 +47,23 @@ def plane_map(vectors, images):
         color = FAINT if not keeps_line else GROWS if longer else SHRINKS
         width, above = (2.0, 2) if keeps_line else (0.9, 0)
         if not np.allclose(x, y):
-            axes.annotate("", y, x, zorder=3 + above, arrowprops={
-                "arrowstyle": "-|>", "color": color, "linewidth": width, "shrinkA": 3, "shrinkB": 2,
-                "mutation_scale": 9})
-        axes.plot(*x, "o", color=color, markerfacecolor=PAPER, markersize=5.5, markeredgewidth=1.2,
-                  zorder=3 + above)
+            axes.annotate(
+                "",
+                y,
+                x,
+                zorder=3 + above,
+                arrowprops={
+                    "arrowstyle": "-|>",
+                    "color": color,
+                    "linewidth": width,
+                    "shrinkA": 3,
+                    "shrinkB": 2,
+                    "mutation_scale": 9,
+                },
+            )
+        axes.plot(
+            *x, "o", color=color, markerfacecolor=PAPER, markersize=5.5, markeredgewidth=1.2, zorder=3 + above
+        )
         axes.plot(*y, "o", color=color, markersize=4.5, zorder=4 + above)
     handles = [
         axes.plot([], [], "o", color=FAINT, markerfacecolor=PAPER, label="$x$")[0],
@@ -93,7 +105,7 @@ def motions(paths, eigenvalues):
         raise ValueError(f"paths and eigenvalues must be as many, and at least one, got {counts}")
     rows = -(-len(paths) // 3)
     figure, grid = plt.subplots(rows, 3, figsize=(WIDTH, 2.05 * rows), squeeze=False)
-    for axes in grid.flat[len(paths):]:
+    for axes in grid.flat[len(paths) :]:
         axes.remove()
     for axes, path, eigenvalue in zip(grid.flat, paths, eigenvalues, strict=False):
         path = np.asarray(path, float)
@@ -152,8 +164,11 @@ def norm_ratios(curves, labels):
     for curve, label, (color, marker, width) in zip(curves, labels, looks, strict=False):
         k = np.arange(len(curve))
         axes.plot(k, curve, color=color, linewidth=width, marker=marker, markersize=3.2, label=label)
-    axes.set(xlim=(-0.5, len(curve) - 0.5), xlabel="step $k$",
-             ylabel=r"$\Vert A^{k+1}x\Vert\,/\,(\Vert A^{k}x\Vert\,|\lambda_1|)$")
+    axes.set(
+        xlim=(-0.5, len(curve) - 0.5),
+        xlabel="step $k$",
+        ylabel=r"$\Vert A^{k+1}x\Vert\,/\,(\Vert A^{k}x\Vert\,|\lambda_1|)$",
+    )
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure
 
@@ -183,8 +198,10 @@ def three_products(powers, at_the_point, beside_it):
     """
     powers, point, beside = (np.asarray(norms, float) for norms in (powers, at_the_point, beside_it))
     if powers.ndim != 1 or len(powers) < 2 or not powers.shape == point.shape == beside.shape:
-        raise ValueError("powers, at_the_point and beside_it must have one shape (t + 1,), "
-                         f"got {powers.shape}, {point.shape} and {beside.shape}")  # fmt: skip
+        raise ValueError(
+            "powers, at_the_point and beside_it must have one shape (t + 1,), "
+            f"got {powers.shape}, {point.shape} and {beside.shape}"
+        )
     steps = np.arange(len(point))
     last = np.flatnonzero(powers)[-1]
     floor = min(point.min(), beside.min())
@@ -192,17 +209,32 @@ def three_products(powers, at_the_point, beside_it):
     axes.axhline(1, color=FAINT, linewidth=0.7, linestyle=DASHES)
     axes.plot(steps, point, color=GROWS, linewidth=2.2)
     axes.plot(steps, beside, color=SHRINKS, linewidth=2.2, marker="o", markersize=3)
-    axes.plot(steps[:last + 1], powers[:last + 1], color=INK, marker="s", markersize=4)
+    axes.plot(steps[: last + 1], powers[: last + 1], color=INK, marker="s", markersize=4)
     if last < steps[-1]:
-        axes.annotate("", (last + 1, floor), (last, powers[last]),
-                      arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.6, "shrinkA": 0})
+        axes.annotate(
+            "",
+            (last + 1, floor),
+            (last, powers[last]),
+            arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.6, "shrinkA": 0},
+        )
         axes.text(last + 1.5, floor, f"powers of $W_h$:\n0 from step {last + 1} on", color=INK, va="bottom")
     for norms, color, label in [
         (point, GROWS, "tanh, at the\nfixed point"),
         (beside, SHRINKS, "tanh, started\nbeside it"),
     ]:
-        axes.annotate(label, (steps[-1], norms[-1]), xytext=(6, 0), textcoords="offset points", color=color,
-                      va="center", annotation_clip=False)
-    axes.set(yscale="log", xlim=(0, steps[-1]), xlabel="number of factors",
-             ylabel=r"norm $\Vert\cdot\Vert_2$ of the product")
+        axes.annotate(
+            label,
+            (steps[-1], norms[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=color,
+            va="center",
+            annotation_clip=False,
+        )
+    axes.set(
+        yscale="log",
+        xlim=(0, steps[-1]),
+        xlabel="number of factors",
+        ylabel=r"norm $\Vert\cdot\Vert_2$ of the product",
+    )
     return figure

@@ -42,8 +42,9 @@ def errors_by_network(shares, labels, titles):
         raise ValueError(f"labels must name each of the {shares.shape[1]} networks, got {len(labels)}")
     if len(titles) != len(shares):
         raise ValueError(f"titles must name each of the {len(shares)} panels, got {len(titles)}")
-    figure, panels = plt.subplots(1, len(shares), figsize=(WIDTH, 0.75 + 0.33 * len(labels)), sharey=True,
-                                  squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(shares), figsize=(WIDTH, 0.75 + 0.33 * len(labels)), sharey=True, squeeze=False
+    )
     low, high = min(0.02, 0.7 * np.nanmin(shares)), max(2, 2.5 * np.nanmax(shares))
     for axes, rows, title in zip(panels[0], shares, titles, strict=True):
         axes.axvline(1, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -51,11 +52,14 @@ def errors_by_network(shares, labels, titles):
             across = place + 0.22 * (np.linspace(-1, 1, len(row)) if len(row) > 1 else np.zeros(1))
             for share, y in zip(np.sort(row), across, strict=True):
                 color, marker, face = (
-                    (GROWS, "x", GROWS) if np.isnan(share)
-                    else (STEADY, "o", STEADY) if share < SOLVED
-                    else (GROWS, "^", GROWS) if share > WORSE
+                    (GROWS, "x", GROWS)
+                    if np.isnan(share)
+                    else (STEADY, "o", STEADY)
+                    if share < SOLVED
+                    else (GROWS, "^", GROWS)
+                    if share > WORSE
                     else (INK, "o", "none")
-                )  # fmt: skip
+                )
                 x = high / 1.3 if np.isnan(share) else share
                 axes.plot(x, y, marker, color=color, markerfacecolor=face, markersize=4)
         axes.set(xscale="log", title=title, xlim=(low, high))
@@ -95,21 +99,38 @@ def errors_by_length(lengths, clipped, unclipped, chance):
     lengths = np.asarray(lengths, float)
     if lengths.ndim != 1 or not lengths.size:
         raise ValueError(f"lengths must have shape (lengths,), got {lengths.shape}")
-    both = [_runs(name, runs, 2, "(lengths, runs)")
-            for name, runs in (("clipped", clipped), ("unclipped", unclipped))]
+    both = [
+        _runs(name, runs, 2, "(lengths, runs)")
+        for name, runs in (("clipped", clipped), ("unclipped", unclipped))
+    ]
     for name, runs in zip(("clipped", "unclipped"), both, strict=True):
         if len(runs) != len(lengths):
             raise ValueError(f"{name} must have {len(lengths)} rows, one for each length, got {len(runs)}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     axes.axhline(chance, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.annotate("guessing", (1, chance), xycoords=("axes fraction", "data"), xytext=(3, 0),
-                  textcoords="offset points", color=FAINT, va="center")
+    axes.annotate(
+        "guessing",
+        (1, chance),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        color=FAINT,
+        va="center",
+    )
     places = np.arange(len(lengths))
     looks = (("clipped", -0.16, STEADY, "o", STEADY), ("not clipped", 0.16, GROWS, "^", "none"))
     for runs, (label, shift, color, marker, face) in zip(both, looks, strict=True):
         x = places[:, None] + shift + np.linspace(-0.1, 0.1, runs.shape[1])
-        axes.plot(x.ravel(), np.sort(runs).ravel(), marker, color=color, markerfacecolor=face, markersize=5,
-                  label=label, clip_on=False)
+        axes.plot(
+            x.ravel(),
+            np.sort(runs).ravel(),
+            marker,
+            color=color,
+            markerfacecolor=face,
+            markersize=5,
+            label=label,
+            clip_on=False,
+        )
     axes.set_xticks(places, [f"{length:g}" for length in lengths])
     axes.set(xlabel="length T of the sequences", ylabel="error rate, last 50 updates", ylim=(0, 1))
     axes.legend(loc="upper left", ncols=2, handletextpad=0.2)
@@ -153,8 +174,15 @@ def learning_curves(updates, curves, baseline, labels):
         raise ValueError(f"labels must name each of the {len(curves)} networks, at most 3, got {len(labels)}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     axes.axhline(baseline, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.annotate("baseline", (0.995, baseline), xycoords=("axes fraction", "data"), xytext=(0, 7),
-                  textcoords="offset points", color=FAINT, ha="right")
+    axes.annotate(
+        "baseline",
+        (0.995, baseline),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 7),
+        textcoords="offset points",
+        color=FAINT,
+        ha="right",
+    )
     looks = ((SHRINKS, ":", "v"), (INK, "--", "s"), (STEADY, "-", "o"))
     for runs, label, (color, line, marker) in zip(curves, labels, looks, strict=False):
         axes.fill_between(updates, runs.min(axis=0), runs.max(axis=0), color=color, alpha=0.15, linewidth=0)

@@ -42,10 +42,21 @@ def story(norms, labels):
         distance = np.arange(rows.shape[1])
         axes.fill_between(distance, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.18, linewidth=0)
         axes.plot(distance, middle, color=color, linewidth=2.2)
-        axes.annotate(label, (distance[-1], middle[-1]), xytext=(7, 0), textcoords="offset points",
-                      va="center", color=color, annotation_clip=False)
-    axes.set(yscale="log", xlim=(0, distance[-1]), xlabel="distance $t-k$ in steps",
-             ylabel=r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$")
+        axes.annotate(
+            label,
+            (distance[-1], middle[-1]),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
+    axes.set(
+        yscale="log",
+        xlim=(0, distance[-1]),
+        xlabel="distance $t-k$ in steps",
+        ylabel=r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$",
+    )
     return figure
 
 

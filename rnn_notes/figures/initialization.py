@@ -45,13 +45,29 @@ def spectrum_disk(values, radius):
     axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=STEADY, linewidth=1.8))
     axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=INK, linewidth=1.2, linestyle=(0, (4, 3))))
     bound = 1.18 * max(radius, abs(values).max())
-    axes.annotate(r"$|\lambda| = 1$", (0.72, -0.72), xytext=(0.82 * bound, -0.92 * bound), color=STEADY,
-                  va="center", arrowprops={"arrowstyle": "-", "color": STEADY, "linewidth": 0.8})
-    axes.annotate(r"$|\lambda| = \sigma\sqrt{n}$", (0.707 * radius, 0.707 * radius),
-                  xytext=(0.82 * bound, 0.92 * bound), color=INK, va="center",
-                  arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8})
-    axes.set(xlim=(-bound, bound), ylim=(-bound, bound), aspect="equal", xlabel=r"real part of $\lambda$",
-             ylabel=r"imaginary part of $\lambda$")
+    axes.annotate(
+        r"$|\lambda| = 1$",
+        (0.72, -0.72),
+        xytext=(0.82 * bound, -0.92 * bound),
+        color=STEADY,
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": STEADY, "linewidth": 0.8},
+    )
+    axes.annotate(
+        r"$|\lambda| = \sigma\sqrt{n}$",
+        (0.707 * radius, 0.707 * radius),
+        xytext=(0.82 * bound, 0.92 * bound),
+        color=INK,
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8},
+    )
+    axes.set(
+        xlim=(-bound, bound),
+        ylim=(-bound, bound),
+        aspect="equal",
+        xlabel=r"real part of $\lambda$",
+        ylabel=r"imaginary part of $\lambda$",
+    )
     return figure
 
 
@@ -143,13 +159,23 @@ def growth_by_scale(scales, rates, labels):
     lowest = ends[0][0] - 0.05 * (high - low) * (len(ends) > 1)
     for value, label, color in ends:  # labels of curves that end close to each other stand apart
         value = max(value, lowest)
-        axes.annotate(label, (scales[-1], value), xytext=(6, 0), textcoords="offset points", va="center",
-                      color=color, annotation_clip=False)
+        axes.annotate(
+            label,
+            (scales[-1], value),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
         lowest = value + 0.17 * (high - low)
     axes.text(0.03, 0.97, "gradients grow", color=GROWS, transform=axes.transAxes, va="top")
     axes.text(0.97, 0.03, "gradients vanish", color=SHRINKS, transform=axes.transAxes, ha="right")
-    axes.set(xlim=(scales[0], scales[-1]), xlabel=r"scale of the recurrent weights, $\sigma\sqrt{n}$",
-             ylabel="growth rate per step")
+    axes.set(
+        xlim=(scales[0], scales[-1]),
+        xlabel=r"scale of the recurrent weights, $\sigma\sqrt{n}$",
+        ylabel="growth rate per step",
+    )
     return figure
 
 
@@ -194,7 +220,14 @@ def transient_growth(norms, limit):
         (1, STEADY, r"$\rho(W)^t$"),
     ]
     for value, color, label in ends:
-        axes.annotate(label, (power[-1], value), xytext=(6, 0), textcoords="offset points", va="center",
-                      color=color, annotation_clip=False)
+        axes.annotate(
+            label,
+            (power[-1], value),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
     axes.set(xlim=(0, power[-1]), ylim=(0, None), xlabel="power $t$", ylabel="size of the power")
     return figure

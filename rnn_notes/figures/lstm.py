@@ -162,14 +162,36 @@ def gradients_by_distance(norms, distance, plain=()):
         drift = np.log10(middle[-1])
         color = STEADY if abs(drift) < 1 else GROWS if drift > 0 else SHRINKS
         dashed = label in plain
-        axes.fill_between(distance, rows.min(axis=0), rows.max(axis=0), color=color, linewidth=0,
-                          alpha=0.07 if dashed else 0.16)  # fmt: skip
-        axes.plot(distance, middle, color=color, linewidth=1.4 if dashed else 2.2,
-                  linestyle=(0, (5, 2)) if dashed else "solid")  # fmt: skip
-        axes.annotate(label, (distance[-1], middle[-1]), xytext=(6, 0), textcoords="offset points",
-                      va="center", color=color, annotation_clip=False)  # fmt: skip
-    axes.set(yscale="log", xlim=(distance[0], distance[-1]), xlabel="distance $t-k$ in steps",
-             ylabel=r"$\Vert\,\partial s^{(t)}\!/\partial s^{(k)}\,\Vert_2$")  # fmt: skip
+        axes.fill_between(
+            distance,
+            rows.min(axis=0),
+            rows.max(axis=0),
+            color=color,
+            linewidth=0,
+            alpha=0.07 if dashed else 0.16,
+        )
+        axes.plot(
+            distance,
+            middle,
+            color=color,
+            linewidth=1.4 if dashed else 2.2,
+            linestyle=(0, (5, 2)) if dashed else "solid",
+        )
+        axes.annotate(
+            label,
+            (distance[-1], middle[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
+    axes.set(
+        yscale="log",
+        xlim=(distance[0], distance[-1]),
+        xlabel="distance $t-k$ in steps",
+        ylabel=r"$\Vert\,\partial s^{(t)}\!/\partial s^{(k)}\,\Vert_2$",
+    )
     axes.minorticks_off()
     return figure
 
@@ -182,6 +204,18 @@ def _node(axes, x, y, label, radius, color=INK):
 def _arrow(axes, start, end, radius, color, width=0.9, bend=0.0):
     """Draw from the rim of the node at `start` to the rim of the node at `end`."""
     patches = [Circle(center, radius + 0.03, transform=axes.transData) for center in (start, end)]
-    axes.add_patch(FancyArrowPatch(
-        start, end, patchA=patches[0], patchB=patches[1], shrinkA=0, shrinkB=0, color=color, linewidth=width,
-        arrowstyle="-|>", mutation_scale=8, connectionstyle=f"arc3,rad={bend}"))  # fmt: skip
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            patchA=patches[0],
+            patchB=patches[1],
+            shrinkA=0,
+            shrinkB=0,
+            color=color,
+            linewidth=width,
+            arrowstyle="-|>",
+            mutation_scale=8,
+            connectionstyle=f"arc3,rad={bend}",
+        )
+    )

@@ -38,8 +38,13 @@ def mirror_image(shape, image, halfway):
     corners = np.concatenate([shape, image, np.zeros((2, 1))], axis=1)
     low, high = corners.min(axis=1), corners.max(axis=1)
     pad = 0.12 * max(high - low)
-    axes.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$",
-             xlim=(low[0] - pad, high[0] + pad), ylim=(low[1] - pad, high[1] + pad))
+    axes.set(
+        aspect="equal",
+        xlabel="$x_1$",
+        ylabel="$x_2$",
+        xlim=(low[0] - pad, high[0] + pad),
+        ylim=(low[1] - pad, high[1] + pad),
+    )
     axes.axhline(0, color=FAINT, linewidth=0.5)
     axes.axvline(0, color=FAINT, linewidth=0.5)
     axes.plot(*np.stack([shape, image], axis=1), color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)))
@@ -56,8 +61,15 @@ def mirror_image(shape, image, halfway):
         (image[:, far], "its image", STEADY),
         (end, "halfway:\nthe mirror", INK),
     ]:
-        axes.annotate(label, point, xytext=(8, 0), textcoords="offset points", va="center", color=color,
-                      annotation_clip=False)
+        axes.annotate(
+            label,
+            point,
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
     return figure
 
 
@@ -94,8 +106,9 @@ def eigenvalue_circles(spectra, titles):
     bound = 1.15 * max(1, *(abs(values).max() for values in spectra))
     circle = np.exp(1j * np.linspace(0, 2 * np.pi, 121))
     panels = len(spectra)
-    figure, all_axes = plt.subplots(1, panels, figsize=(WIDTH, 0.75 + 0.9 * WIDTH / panels), sharey=True,
-                                    squeeze=False)
+    figure, all_axes = plt.subplots(
+        1, panels, figsize=(WIDTH, 0.75 + 0.9 * WIDTH / panels), sharey=True, squeeze=False
+    )
     for axes, values, title in zip(all_axes[0], spectra, titles, strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.5)
         axes.axvline(0, color=FAINT, linewidth=0.5)
@@ -103,10 +116,21 @@ def eigenvalue_circles(spectra, titles):
         size = np.round(abs(values), 6)  # an eigenvalue on the circle is on it up to rounding
         kinds = [(size < 1, SHRINKS, "v"), (size > 1, GROWS, "^"), (size == 1, STEADY, "o")]
         for chosen, color, mark in kinds:
-            axes.plot(values[chosen].real, values[chosen].imag, mark, color=color,
-                      markersize=6 if len(values) < 10 else 4)
-        axes.set(aspect="equal", xlim=(-bound, bound), ylim=(-bound, bound), xticks=[-1, 0, 1],
-                 yticks=[-1, 0, 1], xlabel=r"real part of $\lambda$")
+            axes.plot(
+                values[chosen].real,
+                values[chosen].imag,
+                mark,
+                color=color,
+                markersize=6 if len(values) < 10 else 4,
+            )
+        axes.set(
+            aspect="equal",
+            xlim=(-bound, bound),
+            ylim=(-bound, bound),
+            xticks=[-1, 0, 1],
+            yticks=[-1, 0, 1],
+            xlabel=r"real part of $\lambda$",
+        )
         axes.set_title(title, pad=8)
     all_axes[0, 0].set_ylabel(r"imaginary part of $\lambda$")
     return figure
@@ -146,10 +170,21 @@ def product_norms(norms, labels):
         color = STEADY if abs(drift) < 0.5 else GROWS if drift > 0 else SHRINKS
         factors = np.arange(len(values))
         axes.plot(factors, values, color=color)
-        axes.annotate(label, (factors[-1], values[-1]), xytext=(7, 0), textcoords="offset points",
-                      va="center", color=color, annotation_clip=False)
-    axes.set(yscale="log", xlim=(0, max(map(len, norms)) - 1), xlabel="number of factors $t$",
-             ylabel=r"norm of the product, $\Vert\cdot\Vert_2$")
+        axes.annotate(
+            label,
+            (factors[-1], values[-1]),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
+    axes.set(
+        yscale="log",
+        xlim=(0, max(map(len, norms)) - 1),
+        xlabel="number of factors $t$",
+        ylabel=r"norm of the product, $\Vert\cdot\Vert_2$",
+    )
     return figure
 
 

@@ -40,12 +40,30 @@ def gram_schmidt_steps(A, along, Q):
     figure, panels = plt.subplots(1, 3, figsize=(WIDTH, 2.35))
 
     def arrow(axes, end, color, label, start=(0, 0), style="-|>", offset=(0, 0)):
-        axes.annotate("", end, start, arrowprops={
-            "arrowstyle": style, "color": color, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0,
-            "mutation_scale": 11})  # fmt: skip
+        axes.annotate(
+            "",
+            end,
+            start,
+            arrowprops={
+                "arrowstyle": style,
+                "color": color,
+                "linewidth": 1.8,
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "mutation_scale": 11,
+            },
+        )
         middle = (np.asarray(start, float) + end) / 2 if any(start) else np.asarray(end, float)
-        axes.annotate(label, middle, xytext=offset, textcoords="offset points", color=color,
-                      ha="center", va="center", annotation_clip=False)
+        axes.annotate(
+            label,
+            middle,
+            xytext=offset,
+            textcoords="offset points",
+            color=color,
+            ha="center",
+            va="center",
+            annotation_clip=False,
+        )
 
     reach = 1.05 * max(abs(first).max(), abs(second).max())
     before, subtract, ready = panels
@@ -224,7 +242,13 @@ def eigenvalues_trained(before, after):
             points = values[among]
             axes.plot(points.real, points.imag, marker, color=color, alpha=0.65, markersize=3.8, mew=0)
         axes.set_title(title)
-        axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach), xlabel=r"real part of $\lambda$",
-                 xticks=(-1, 0, 1), yticks=(-1, 0, 1))  # fmt: skip
+        axes.set(
+            aspect="equal",
+            xlim=(-reach, reach),
+            ylim=(-reach, reach),
+            xlabel=r"real part of $\lambda$",
+            xticks=(-1, 0, 1),
+            yticks=(-1, 0, 1),
+        )
     panels[0].set_ylabel(r"imaginary part of $\lambda$")
     return figure

@@ -40,10 +40,18 @@ def function_and_slope(z, value, slope):
     axes.fill_between(z, slope, color=SHRINKS, alpha=0.15, linewidth=0)
     axes.axhline(slope[top], color=FAINT, linewidth=0.7, linestyle=DASHES)
     axes.plot(z[top], slope[top], "o", color=SHRINKS, markersize=5)
-    axes.annotate(r"$\sigma(z)$", (z[-1], value[-1]), xytext=(-4, -5), textcoords="offset points",
-                  ha="right", va="top")
-    axes.annotate(r"$\sigma'(z)=\sigma(z)\,[1-\sigma(z)]$", (z[-1], slope[top]), xytext=(0, -6),
-                  textcoords="offset points", ha="right", va="top", color=SHRINKS)
+    axes.annotate(
+        r"$\sigma(z)$", (z[-1], value[-1]), xytext=(-4, -5), textcoords="offset points", ha="right", va="top"
+    )
+    axes.annotate(
+        r"$\sigma'(z)=\sigma(z)\,[1-\sigma(z)]$",
+        (z[-1], slope[top]),
+        xytext=(0, -6),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        color=SHRINKS,
+    )
     axes.set(xlim=(z[0], z[-1]), ylim=(0, 1.04), xlabel="$z$", yticks=[0, 0.25, 0.5, 0.75, 1])
     return figure
 
@@ -76,8 +84,10 @@ def slopes_in_use(z, slopes, start, trained):
     'tanh'
     """
     if not slopes or not slopes.keys() == start.keys() == trained.keys():
-        raise ValueError(f"start and trained must have the names {sorted(slopes)}, got "
-                         f"{sorted(start)} and {sorted(trained)}")
+        raise ValueError(
+            f"start and trained must have the names {sorted(slopes)}, got "
+            f"{sorted(start)} and {sorted(trained)}"
+        )
     z, *curves = _check_curves(z, **{f"slopes[{name!r}]": slope for name, slope in slopes.items()})
     edges = np.linspace(z[0], z[-1], 41)
     figure, row = plt.subplots(1, len(slopes), figsize=(WIDTH, 2.5), sharey=True, squeeze=False)
@@ -130,8 +140,12 @@ def growth_window(w, low, high):
     axes.fill_between(w, low, high, color=GROWS, alpha=0.35, linewidth=0)
     axes.plot(w, low, color=GROWS)
     axes.plot(w, high, color=GROWS)
-    axes.annotate("", (w[widest], high[widest]), (w[widest], low[widest]),
-                  arrowprops={"arrowstyle": "<->", "color": INK, "shrinkA": 0, "shrinkB": 0})
+    axes.annotate(
+        "",
+        (w[widest], high[widest]),
+        (w[widest], low[widest]),
+        arrowprops={"arrowstyle": "<->", "color": INK, "shrinkA": 0, "shrinkB": 0},
+    )
     label = f"{high[widest] - low[widest]:.2f} wide\nat $w={w[widest]:.1f}$"
     axes.text(w[widest] + 0.5, 0.5, label, va="center")
     right = {"x": w[-1] - 0.5, "ha": "right", "va": "center"}
@@ -169,8 +183,9 @@ def tug_of_war(scales, taken, given):
     if scales.ndim != 1 or not np.all(scales > 0):
         raise ValueError("scales must be positive numbers, of shape (N,)")
     if taken.ndim != 2 or taken.shape != given.shape or taken.shape[1] != len(scales):
-        raise ValueError(f"taken and given must have one shape (draws, {len(scales)}), "
-                         f"got {taken.shape} and {given.shape}")
+        raise ValueError(
+            f"taken and given must have one shape (draws, {len(scales)}), got {taken.shape} and {given.shape}"
+        )
     figure, axes = plt.subplots(figsize=(WIDTH, 3.3))
     axes.axhline(1, color=FAINT, linewidth=0.7, linestyle=DASHES)
     curves = [
@@ -180,13 +195,26 @@ def tug_of_war(scales, taken, given):
     ]
     for factors, color, label in curves:
         middle = np.median(factors, axis=0)
-        axes.fill_between(scales, factors.min(axis=0), factors.max(axis=0), color=color, alpha=0.18,
-                          linewidth=0)
+        axes.fill_between(
+            scales, factors.min(axis=0), factors.max(axis=0), color=color, alpha=0.18, linewidth=0
+        )
         axes.plot(scales, middle, color=color, linewidth=2.2 if color == INK else 1.6)
-        axes.annotate(label, (scales[-1], middle[-1]), xytext=(6, 0), textcoords="offset points",
-                      color=color, va="center", annotation_clip=False)
-    axes.set(xscale="log", yscale="log", xlim=(scales[0], scales[-1]), xlabel="scale $g$ of $W_h$",
-             ylabel="factor on a gradient, per step")
+        axes.annotate(
+            label,
+            (scales[-1], middle[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=color,
+            va="center",
+            annotation_clip=False,
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlim=(scales[0], scales[-1]),
+        xlabel="scale $g$ of $W_h$",
+        ylabel="factor on a gradient, per step",
+    )
     axes.set_xticks([s for s in (1, 2, 4, 8, 16, 32, 64) if scales[0] <= s <= scales[-1]])
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.xaxis.set_minor_locator(plt.NullLocator())

@@ -46,12 +46,21 @@ def norm_by_word(words, norms, labels):
         middle = np.median(rows, axis=0)
         axes.fill_between(place, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.13, linewidth=0)
         axes.plot(place, middle, color=color, linestyle=line, marker=marker, markersize=3.6)
-        axes.annotate(label, (place[-1], middle[-1]), xytext=(0, 22), textcoords="offset points",
-                      ha="right", color=color)  # fmt: skip
+        axes.annotate(
+            label,
+            (place[-1], middle[-1]),
+            xytext=(0, 22),
+            textcoords="offset points",
+            ha="right",
+            color=color,
+        )
     axes.axhline(1, color=FAINT, linewidth=0.7)
     axes.set_xticks(place, words, rotation=60, ha="right", rotation_mode="anchor")
-    axes.set(yscale="log", xlabel="word $t$ with the loss",
-             ylabel=r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$")  # fmt: skip
+    axes.set(
+        yscale="log",
+        xlabel="word $t$ with the loss",
+        ylabel=r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$",
+    )
     return figure
 
 
@@ -156,8 +165,15 @@ def accuracy_by_window(accuracy, windows, needed, titles, chance):
         axes.plot(place, np.median(rows, axis=1), color=INK, linewidth=1)
         for good, color, marker in ((True, STEADY, "o"), (False, SHRINKS, "v")):
             at = place[enough == good]
-            axes.plot((at[:, None] + spread).T, rows[enough == good].T, marker, color=color, alpha=0.75,
-                      markersize=4.2, mew=0)  # fmt: skip
+            axes.plot(
+                (at[:, None] + spread).T,
+                rows[enough == good].T,
+                marker,
+                color=color,
+                alpha=0.75,
+                markersize=4.2,
+                mew=0,
+            )
         if np.any(enough) and not np.all(enough):
             axes.axvline(place[enough][0] - 0.5, color=FAINT, linewidth=0.8)
         axes.set_title(title)
