@@ -1,7 +1,11 @@
 """The figures' palette in both themes and to every eye, and their arguments."""
 
+import inspect
 import itertools
 import re
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import matplotlib
@@ -92,6 +96,35 @@ def test_settings_of_the_reader_stay():
     before = matplotlib.rcParams.copy()
     figures.norm_by_distance([0.5], [1.5])
     assert matplotlib.rcParams == before
+
+
+@pytest.mark.parametrize("page", figures.FIGURES)
+def test_a_page_loads_its_own_figures_alone(page):
+    """So that whoever edits one figure runs one page again, and not all."""
+    name = figures.FIGURES[page][0]
+    code = f"import sys; from rnn_notes.figures import {name}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"rnn_notes\.figures\.(\w+)", loaded)) == {"style", page}
+
+
+def test_every_figure_is_where_its_page_says():
+    """Every public function of a page's module is listed, and no name is taken twice, or by a module."""
+    for page, names in figures.FIGURES.items():
+        module = import_module(f"rnn_notes.figures.{page}")
+        public = {
+            name
+            for name, value in inspect.getmembers(module, inspect.isfunction)
+            if value.__module__ == module.__name__ and not name.startswith("_")
+        }
+        assert public == set(names)
+    taken = [*figures.__all__, *figures.FIGURES, "style"]
+    assert len(taken) == len(set(taken))
+    assert set(figures.__all__) <= set(dir(figures))
+
+
+def test_a_figure_that_is_not_there():
+    with pytest.raises(AttributeError, match=r"rnn_notes\.figures.*no attribute 'stroy'"):
+        figures.stroy  # noqa: B018
 
 
 ONE, TWO, THREE = np.ones(1), np.ones(2), np.ones(3)

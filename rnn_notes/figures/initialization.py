@@ -4,8 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Circle
 
-from rnn_notes.figures.index import story
-from rnn_notes.figures.style import FAINT, GROWS, INK, SHRINKS, STEADY, WIDTH, styled
+from rnn_notes.figures.style import FAINT, GROWS, INK, SHRINKS, STEADY, WIDTH, norm_curves, styled
 
 
 @styled
@@ -95,7 +94,7 @@ def norms_by_draw(norms, labels):
     >>> bool(1.0 in figure.axes[0].get_yticks())
     True
     """
-    figure = story(norms, labels)
+    figure = norm_curves(norms, labels)
     axes = figure.axes[0]
     low, high = np.log10(axes.get_ylim())
     step = max(1, 10 * round((high - low) / 50))  # so that 10⁰ is among them

@@ -4,6 +4,7 @@ from functools import wraps
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -65,3 +66,35 @@ def styled(draw):
         return figure
 
     return wrapper
+
+
+def norm_curves(norms, labels):
+    """Draw gradient norms by distance for several networks: the median of the draws, and their range."""
+    if len(norms) != len(labels):
+        raise ValueError(f"labels must name each of the {len(norms)} networks in norms, got {len(labels)}")
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
+    axes.axhline(1, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))
+    for rows, label in zip(norms, labels, strict=True):
+        rows = np.asarray(rows, float)
+        middle = np.median(rows, axis=0)
+        drift = np.log10(middle[-1])
+        color = STEADY if abs(drift) < 1 else GROWS if drift > 0 else SHRINKS
+        distance = np.arange(rows.shape[1])
+        axes.fill_between(distance, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.18, linewidth=0)
+        axes.plot(distance, middle, color=color, linewidth=2.2)
+        axes.annotate(
+            label,
+            (distance[-1], middle[-1]),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
+    axes.set(
+        yscale="log",
+        xlim=(0, distance[-1]),
+        xlabel="distance $t-k$ in steps",
+        ylabel=r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$",
+    )
+    return figure
