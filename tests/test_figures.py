@@ -1,5 +1,6 @@
 """The figures' palette in both themes and to every eye, and their arguments."""
 
+import doctest
 import inspect
 import itertools
 import re
@@ -12,6 +13,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 matplotlib.use("Agg")
 
@@ -94,7 +96,7 @@ def test_colors_differ_to_every_eye(eye, see):
 
 def test_settings_of_the_reader_stay():
     before = matplotlib.rcParams.copy()
-    figures.norm_by_distance([0.5], [1.5])
+    figures.factors_by_distance([0.5], [1.5])
     assert matplotlib.rcParams == before
 
 
@@ -132,26 +134,37 @@ GRID = np.ones((2, 2))
 RISING = np.arange(1.0, 4.0)
 
 BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
+    "norms_by_distance": [
+        ([[np.ones((2, 3))], []], "labels"),
+        ([[THREE], ["a"]], "norms of 'a' must have shape"),
+        ([[0 * np.ones((2, 3))], ["a"]], "norms of 'a' must be positive"),
+        ([[np.inf * np.ones((2, 3))], ["a"]], "norms of 'a' must be finite"),
+        ({"norms": [GRID], "labels": ["a"], "distance": RISING}, "norms of 'a' must have shape"),
+        ({"norms": [GRID], "labels": ["a"], "dashed": ["b"]}, "dashed"),
+    ],
     "unrolled_graph": [([1], "steps")],
     "jacobian_norm_map": [([np.ones((2, 3))], "norms"), ([np.zeros((3, 3))], "norms")],
-    "norm_by_distance": [([[0.5], [1.5, 1.5]], "taken")],
-    "story": [([[np.ones((2, 3))], []], "labels")],
-    "function_and_slope": [([-RISING, RISING, RISING], "z"), ([RISING, RISING, TWO], "slope")],
+    "factors_by_distance": [([[0.5], [1.5, 1.5]], "given"), ([[-0.5], [1.5]], "taken")],
+    "activation_and_slope": [([-RISING, RISING, RISING], "z"), ([RISING, RISING, TWO], "slope")],
     "slopes_in_use": [
         ([RISING, {"tanh": RISING}, {"tanh": TWO}, {}], "trained"),
         ([RISING, {"tanh": RISING}, {"tanh": TWO}, {"tanh": 9 * TWO}], "trained must have values"),
+        ([RISING, {"tanh": TWO}, {"tanh": TWO}, {"tanh": TWO}], r"slopes\['tanh'\]"),
     ],
     "growth_window": [
         ([-RISING[::-1], THREE, THREE], "w must be positive"),
+        ([RISING[::-1], THREE, THREE], "w must be at least two increasing"),
         ([RISING, THREE, 0 * THREE], "low"),
     ],
-    "tug_of_war": [([0 * RISING, [THREE], [THREE]], "scales"), ([RISING, [THREE], [TWO]], "taken and given")],
-    "plane_map": [([np.ones((3, 2)), np.ones((3, 2))], "vectors")],
-    "motions": [([[], []], "paths"), ([[THREE], [1.0]], "paths")],
-    "norm_ratios": [([[THREE], []], "curves")],
-    "three_products": [([THREE, THREE, TWO], "powers")],
+    "factors_by_scale": [([0 * RISING, [THREE], [THREE]], "scales"), ([RISING, [THREE], [TWO]], "given")],
+    "vectors_and_images": [
+        ([np.ones((3, 2)), np.ones((3, 2))], "vectors"),
+        ([GRID, np.ones((2, 3))], "images"),
+    ],
+    "paths_by_eigenvalue": [([[], []], "eigenvalues"), ([[THREE], [1.0]], "paths")],
+    "power_iteration_ratios": [([[THREE], []], "labels"), ([[GRID], ["a"]], "curves")],
+    "powers_and_jacobians": [([THREE, THREE, TWO], "beside_it")],
     "spectrum_disk": [([GRID, 1.0], "values"), ([THREE, 0.0], "radius")],
-    "norms_by_draw": [([[np.ones((2, 3))], []], "labels")],
     "growth_by_scale": [
         ([THREE, [np.ones((2, 3))], ["a"]], "scales"),
         ([RISING, [np.ones((2, 3))], []], "labels"),
@@ -162,46 +175,50 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
     "steps_from_a_wall": [
         ([GRID, GRID, GRID, THREE, [TWO, TWO], ["a", "b"]], "path"),
         ([GRID, GRID, GRID, [TWO, TWO], [TWO, TWO], ["a"]], "labels"),
+        ([GRID, GRID, GRID, [TWO, TWO], [TWO], ["a"]], "landings"),
     ],
     "clipped_directions": [([THREE, TWO, TWO, 1.0], "gradient"), ([TWO, TWO, TWO, 0.0], "threshold")],
-    "error_by_threshold": [([["a"], THREE, 0.5], "errors"), ([["a"], np.ones((2, 3)), 0.5], "labels")],
+    "errors_by_threshold": [
+        ([["a"], THREE, 0.5], "errors"),
+        ([["a"], np.ones((2, 3)), 0.5], "labels"),
+        ([["a"], [THREE], 0.5, 1], "control"),
+    ],
     "mirror_image": [
         ([np.ones((3, 3)), np.ones((2, 3)), np.ones((2, 3))], "shape"),
         ([np.ones((2, 3)), -np.ones((2, 3)), np.zeros((2, 3))], "halfway"),
     ],
-    "eigenvalue_circles": [([[TWO], []], "titles")],
+    "spectrum_panels": [
+        ([[TWO], []], "titles"),
+        ([[[]], ["a"]], "spectra"),
+        ([[[np.nan]], ["a"]], "spectra"),
+    ],
     "product_norms": [([[THREE], []], "labels"), ([[0 * THREE], ["a"]], "norms")],
     "gram_schmidt_steps": [
         ([THREE, TWO, GRID], "A"),
-        ([GRID, THREE, GRID], "along"),
+        ([GRID, [np.nan, 1], GRID], "along"),
         ([GRID, TWO, TWO], "Q"),
     ],
     "entry_histograms": [
         ([GRID, TWO, TWO, TWO], "raw"),
         ([TWO, 2 * TWO, TWO, TWO], "fixed"),
-        ([TWO, TWO, TWO, THREE], "x and density"),
+        ([TWO, TWO, TWO, THREE], "density"),
     ],
-    "start_grid": [([{}, [0, 10]], "norms")],
-    "gate_by_gate": [
-        ([np.nan, 0.5, 0.5, 0.5, 0.5], "c_before"),
-        ([1.0, 0.5, 1.5, 0.5, 0.5], "f"),
-        ([1.0, 0.5, 0.5, -2.0, 0.5], "g"),
-    ],
-    "cell_and_state_paths": [([1], "steps")],
-    "gradients_by_distance": [
-        ([{"a": GRID}, [0]], "distance"),
-        ([{"a": GRID}, TWO, ["b"]], "plain"),
-        ([{"a": GRID}, RISING], "norms"),
-    ],
-    "eigenvalues_trained": [([[], ONE], "before"), ([ONE, [np.nan]], "after")],
-    "norm_by_word": [([["a"], [np.ones((2, 3))], ["b"]], "norms"), ([["a"], [GRID], []], "labels")],
+    "norms_by_start": [([{}, [0, 10]], "norms"), ([{"a": {"b": GRID}}, [0, 10, 20]], "norms")],
+    "norms_by_word": [([["a"], [np.ones((2, 3))], ["b"]], "norms"), ([["a"], [GRID], []], "labels")],
     "truncation_schedules": [([[GRID], ["a"]], "reached"), ([[], []], "titles")],
     "accuracy_by_window": [
         ([2 * np.ones((1, 2, 3)), [1, 2], [1], ["a"], 0.5], "accuracy"),
         ([np.ones((1, 2, 3)), [1], [1], ["a"], 0.5], "windows"),
-        ([np.ones((1, 2, 3)), [1, 2], [], ["a"], 0.5], "needed and titles"),
+        ([np.ones((1, 2, 3)), [1, 2], [], ["a"], 0.5], "needed"),
+        ([np.ones((1, 2, 3)), [1, 2], [1], [], 0.5], "titles"),
     ],
-    "truncated_derivative": [([THREE, TWO, 1.0], "windows"), ([THREE, THREE, 0.0], "full")],
+    "derivative_by_window": [([THREE, TWO, 1.0], "derivative"), ([THREE, THREE, 0.0], "full")],
+    "lstm_step": [
+        ([np.nan, 0.5, 0.5, 0.5, 0.5], "c_before"),
+        ([1.0, 0.5, 1.5, 0.5, 0.5], "f"),
+        ([1.0, 0.5, 0.5, -2.0, 0.5], "g"),
+    ],
+    "unrolled_lstm": [([1], "steps")],
     "errors_by_network": [
         ([GRID, ["a"], ["b"]], "shares must have shape"),
         ([[0 * GRID], ["a", "b"], ["c"]], "shares must be positive"),
@@ -211,7 +228,7 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
     "errors_by_length": [
         ([[], GRID, GRID, 0.5], "lengths"),
         ([TWO, TWO, GRID, 0.5], "clipped must have shape"),
-        ([TWO, GRID, np.ones((3, 2)), 0.5], "unclipped must have 2 rows"),
+        ([TWO, GRID, np.ones((3, 2)), 0.5], "unclipped must have shape"),
     ],
     "learning_curves": [
         ([TWO, GRID, 1.0, ["a"]], "curves must have shape"),
@@ -227,9 +244,43 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
     [(draw, *case) for draw, cases in BAD_ARGUMENTS.items() for case in cases],
 )
 def test_bad_arguments_are_named(draw, arguments, named):
+    draw = getattr(figures, draw)
     with pytest.raises(ValueError, match=named):
-        getattr(figures, draw)(*arguments)
+        draw(**arguments) if isinstance(arguments, dict) else draw(*arguments)
 
 
 def test_every_figure_is_asked_for_bad_arguments():
     assert set(figures.__all__) - {"mark"} == set(BAD_ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", sorted(BAD_ARGUMENTS))
+def test_text_is_legible_on_a_phone(name):
+    """On a screen of 390 px a figure is 358 px wide, and its text 11 px high."""
+    example = doctest.DocTestFinder().find(getattr(figures, name), globs={})[0]
+    exec("".join(line.source for line in example.examples), example.globs)
+    figure = example.globs["figure"]
+    assert figure.get_figwidth() == style.WIDTH
+    for text in figure.findobj(Text):
+        assert text.get_size() * 358 / (72 * style.WIDTH) >= 10.99, text
+
+
+@pytest.mark.parametrize(
+    ("ends", "color"),
+    [
+        ([0.2, 5.0], style.STEADY),
+        ([2.0, 20.0], style.GROWS),
+        ([0.9, 0.09], style.SHRINKS),
+        ([0.5, 20.0], style.INK),
+    ],
+)
+def test_a_color_says_what_all_draws_do(ends, color):
+    figure = figures.norms_by_distance([[[1.0, end] for end in ends]], ["a"])
+    assert figure.axes[0].get_lines()[0].get_color() == color
+
+
+def test_labels_of_curves_that_end_together_stand_apart():
+    figure = figures.product_norms([THREE, 1.01 * THREE, 1.02 * THREE, 9 * THREE], list("abcd"))
+    labels = sorted(figure.axes[0].texts, key=lambda label: label.get_window_extent().y0)
+    assert [label.get_text() for label in labels] == list("abcd")
+    for low, high in itertools.pairwise(label.get_window_extent() for label in labels):
+        assert low.y1 <= high.y0 + 1

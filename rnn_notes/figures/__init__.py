@@ -23,21 +23,25 @@ if TYPE_CHECKING:  # for editors; at run time a figure's module is loaded when t
     from rnn_notes.figures.truncation import *
 
 FIGURES = {  # the figures of each page, in its order
-    "index": ("mark", "story"),
-    "chain_rule": ("unrolled_graph", "jacobian_norm_map", "norm_by_distance"),
-    "sigmoid": ("function_and_slope", "slopes_in_use", "growth_window", "tug_of_war"),
-    "eigenvalues": ("plane_map", "motions", "norm_ratios", "three_products"),
-    "initialization": ("spectrum_disk", "norms_by_draw", "growth_by_scale", "transient_growth"),
-    "clipping": ("loss_surface", "steps_from_a_wall", "clipped_directions", "error_by_threshold"),
-    "orthogonal": ("mirror_image", "eigenvalue_circles", "product_norms"),
+    "index": ("mark", "norms_by_distance"),
+    "chain_rule": ("unrolled_graph", "jacobian_norm_map", "factors_by_distance"),
+    "sigmoid": ("activation_and_slope", "slopes_in_use", "growth_window", "factors_by_scale"),
+    "eigenvalues": (
+        "vectors_and_images",
+        "paths_by_eigenvalue",
+        "power_iteration_ratios",
+        "powers_and_jacobians",
+    ),
+    "initialization": ("spectrum_disk", "growth_by_scale", "transient_growth"),
+    "clipping": ("loss_surface", "steps_from_a_wall", "clipped_directions", "errors_by_threshold"),
+    "orthogonal": ("mirror_image", "spectrum_panels", "product_norms"),
     "orthogonal_initialization": (
         "gram_schmidt_steps",
         "entry_histograms",
-        "start_grid",
-        "eigenvalues_trained",
+        "norms_by_start",
     ),
-    "truncation": ("norm_by_word", "truncation_schedules", "accuracy_by_window", "truncated_derivative"),
-    "lstm": ("gate_by_gate", "cell_and_state_paths", "gradients_by_distance"),
+    "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
+    "lstm": ("lstm_step", "unrolled_lstm"),
     "experiments": ("errors_by_network", "errors_by_length", "learning_curves"),
 }
 _PAGES = {name: page for page, names in FIGURES.items() for name in names}

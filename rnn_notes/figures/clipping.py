@@ -1,17 +1,35 @@
 """Figures of the lecture on gradient clipping."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from rnn_notes.figures.style import FAINT, GROWS, INK, NORMS, PAPER, SHRINKS, STEADY, WIDTH, styled
+from rnn_notes.figures.style import (
+    DASHED,
+    FAINT,
+    GROWS,
+    INK,
+    NORMS,
+    PAPER,
+    SHRINKS,
+    STEADY,
+    WIDTH,
+    arrow,
+    check_names,
+    guide,
+    numbers,
+    styled,
+)
 
 HEIGHTS = LinearSegmentedColormap.from_list("heights", ["#ffffff", FAINT])  # a loss, low to high
 
 
 @styled
-def loss_surface(w, b, loss, norms):
+def loss_surface(w: np.ndarray, b: np.ndarray, loss: np.ndarray, norms: np.ndarray) -> Figure:
     """Draw a loss over two parameters as a surface, colored by the norm of its gradient.
 
     Parameters
@@ -33,16 +51,15 @@ def loss_surface(w, b, loss, norms):
     >>> figure.axes[0].get_ylabel()
     '$w$'
     """
-    w, b, loss, norms = _grids(w=w, b=b, loss=loss, norms=norms)
-    if not np.all(norms > 0):
-        raise ValueError("norms must be positive")
+    w, b, loss = _grids(w, b, loss)
+    norms = numbers("norms", norms, *w.shape, positive=True)
     corners = np.stack([norms[:-1, :-1], norms[1:, :-1], norms[:-1, 1:], norms[1:, 1:]])
     scale = BoundaryNorm(np.arange(-3, 4), NORMS.N)  # few colors keep the file small
     logs = np.clip(np.log10(corners.max(axis=0)), -2.99, 2.99)
-    figure = plt.figure(figsize=(WIDTH, 3.7))
-    figure.set_dpi(100)  # of the raster only: the surface has few colors, and edges that may be coarse
+    figure = plt.figure(figsize=(WIDTH, 3.4))
+    figure.set_dpi(144)
     figure.set_layout_engine("none")  # it knows no third dimension
-    axes = figure.add_axes((-0.05, -0.03, 0.93, 1.1), projection="3d")
+    axes = figure.add_axes((-0.05, 0.0, 0.93, 1.06), projection="3d")
     axes.plot_surface(
         b,
         w,
@@ -75,7 +92,14 @@ def loss_surface(w, b, loss, norms):
 
 
 @styled
-def steps_from_a_wall(w, b, loss, path, landings, labels):
+def steps_from_a_wall(
+    w: np.ndarray,
+    b: np.ndarray,
+    loss: np.ndarray,
+    path: np.ndarray,
+    landings: np.ndarray,
+    labels: Sequence[str],
+) -> Figure:
     """Draw a path of gradient descent to a wall of the loss, and where its next step may lead.
 
     Parameters
@@ -104,62 +128,44 @@ def steps_from_a_wall(w, b, loss, path, landings, labels):
     >>> figure.axes[0].get_xlabel()
     '$b$'
     """
-    w, b, loss = _grids(w=w, b=b, loss=loss)
-    path, landings = np.asarray(path, float), np.asarray(landings, float)
-    for name, points in (("path", path), ("landings", landings)):
-        if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-            raise ValueError(f"{name} must have shape (points, 2), got {points.shape}")
-    if len(landings) < 2 or len(labels) != len(landings):
-        raise ValueError(f"labels must name 2 or more landings, got {len(labels)} for {len(landings)}")
+    w, b, loss = _grids(w, b, loss)
+    path, landings = numbers("path", path, "points", 2), numbers("landings", landings, "steps", 2)
+    check_names("labels", labels, landings)
+    if len(landings) < 2:
+        raise ValueError(f"landings must be 2 or more, got {len(landings)}")
     points = np.vstack([path, landings[1:]])[:, ::-1]  # b to the right, w upward
     margin = 0.18 * np.ptp(points, axis=0)
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.6))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
     image = axes.contourf(b, w, loss, levels=np.linspace(loss.min(), loss.max(), 8), cmap=HEIGHTS)
     image.set_rasterized(True)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, format="%.2f")
     bar.set_label("loss $L$")
     bar.outline.set_visible(False)
     axes.plot(*path.T[::-1], color=INK, marker="o", markersize=2, linewidth=0.8, zorder=4)
-    axes.annotate("start", path[0, ::-1], xytext=(0, 5), textcoords="offset points", color=INK, ha="center")
+    axes.annotate("start", path[0, ::-1], xytext=(0, 5), textcoords="offset points", ha="center")
     end = path[-1, ::-1]
     colors = [GROWS, *[SHRINKS] * (len(labels) - 2), STEADY]
     for landing, label, color in zip(landings[:, ::-1], labels, colors, strict=True):
         step = landing - end
         with np.errstate(divide="ignore"):
             to_frame = np.min(np.where(step > 0, high - end, low - end) / np.where(step == 0, np.nan, step))
-        outside = to_frame < 1
-        tip = end + 0.98 * to_frame * step if outside else landing
-        axes.annotate(
-            "",
-            tip,
-            xytext=end,
-            zorder=5,
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": color,
-                "linewidth": 1.8,
-                "shrinkA": 0,
-                "shrinkB": 0,
-                "mutation_scale": 12,
-                "linestyle": (0, (5, 2)) if outside else "-",
-            },
-        )
-        axes.annotate(
-            label,
-            tip,
-            xytext=(-24, -1) if outside else (7, -9),
-            textcoords="offset points",
-            color=color,
-            ha="right" if outside else "left",
-            va="top" if outside else "center",
-        )
+        if to_frame < 1:
+            tip, line = end + 0.98 * to_frame * step, DASHED
+            place = {"xytext": (-24, -1), "ha": "right", "va": "top"}
+        else:
+            tip, line = landing, "-"
+            place = {"xytext": (7, -9), "ha": "left", "va": "center"}
+        arrow(axes, end, tip, color, linestyle=line, zorder=5)
+        axes.annotate(label, tip, textcoords="offset points", color=color, **place)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$b$", ylabel="$w$")
     return figure
 
 
 @styled
-def clipped_directions(gradient, by_value, by_norm, threshold):
+def clipped_directions(
+    gradient: np.ndarray, by_value: np.ndarray, by_norm: np.ndarray, threshold: float
+) -> Figure:
     """Draw a gradient of two entries, and what clipping by value and by norm make of it.
 
     Parameters
@@ -180,45 +186,22 @@ def clipped_directions(gradient, by_value, by_norm, threshold):
     >>> figure.axes[0].get_xlabel()
     'first entry'
     """
-    arrows = [np.asarray(arrow, float) for arrow in (gradient, by_value, by_norm)]
-    for name, arrow in zip(("gradient", "by_value", "by_norm"), arrows, strict=True):
-        if arrow.shape != (2,):
-            raise ValueError(f"{name} must have shape (2,), got {arrow.shape}")
+    gradient = numbers("gradient", gradient, 2)
+    by_value, by_norm = numbers("by_value", by_value, 2), numbers("by_norm", by_norm, 2)
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    axes.add_patch(
-        Rectangle(
-            (-threshold, -threshold),
-            2 * threshold,
-            2 * threshold,
-            facecolor=PAPER,
-            edgecolor=SHRINKS,
-            linewidth=1,
-            linestyle=(0, (4, 3)),
-        )
-    )
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.7))
+    square = (-threshold, -threshold), 2 * threshold, 2 * threshold
+    axes.add_patch(Rectangle(*square, facecolor=PAPER, edgecolor=SHRINKS, linewidth=1, linestyle=DASHED))
     axes.add_patch(Circle((0, 0), threshold, fill=False, edgecolor=STEADY, linewidth=1))
-    names, places = ["gradient", "by value", "by norm"], [(0, 9), (7, 6), (12, -7)]
-    aligned = ["right", "left", "left"]
-    for arrow, name, color, place, side in zip(
-        arrows, names, (GROWS, SHRINKS, STEADY), places, aligned, strict=True
-    ):
-        axes.annotate(
-            "",
-            arrow,
-            xytext=(0, 0),
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": color,
-                "linewidth": 1.3 if name == "gradient" else 2.4,
-                "shrinkA": 0,
-                "shrinkB": 0,
-                "mutation_scale": 13,
-            },
-        )
-        axes.annotate(name, arrow, xytext=place, textcoords="offset points", color=color, ha=side)
-    largest = abs(arrows[0]).max()
+    for end, name, color, width, place, side in [
+        (gradient, "gradient", GROWS, 1.3, (0, 9), "right"),
+        (by_value, "by value", SHRINKS, 2.4, (7, 6), "left"),
+        (by_norm, "by norm", STEADY, 2.4, (12, -7), "left"),
+    ]:
+        arrow(axes, (0, 0), end, color, width, zorder=3)
+        axes.annotate(name, end, xytext=place, textcoords="offset points", color=color, ha=side)
+    largest = abs(gradient).max()
     axes.set(
         xlim=(-0.4 * threshold, 1.06 * largest),
         ylim=(-0.35 * threshold, 0.5 * largest),
@@ -231,7 +214,9 @@ def clipped_directions(gradient, by_value, by_norm, threshold):
 
 
 @styled
-def error_by_threshold(labels, errors, chance, control=None):
+def errors_by_threshold(
+    labels: Sequence[str], errors: np.ndarray, chance: float, control: int | None = None
+) -> Figure:
     """Draw the errors of several runs for each threshold.
 
     Parameters
@@ -252,26 +237,16 @@ def error_by_threshold(labels, errors, chance, control=None):
     Examples
     --------
     >>> from rnn_notes import figures
-    >>> figure = figures.error_by_threshold(["none", "1"], [[0.7, 0.8], [0.1, 0.0]], chance=0.75)
+    >>> figure = figures.errors_by_threshold(["none", "1"], [[0.7, 0.8], [0.1, 0.0]], chance=0.75)
     >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     ['none', '1']
     """
-    errors = np.asarray(errors, float)
-    if errors.ndim != 2 or not errors.size:
-        raise ValueError(f"errors must have shape (thresholds, runs), got {errors.shape}")
-    if len(labels) != len(errors):
-        raise ValueError(f"labels must name each of the {len(errors)} rows of errors, got {len(labels)}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
-    axes.axhline(chance, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)))
-    axes.annotate(
-        "guessing",
-        (0.995, chance),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 6),
-        textcoords="offset points",
-        color=FAINT,
-        ha="right",
-    )
+    errors = numbers("errors", errors, "thresholds", "runs")
+    check_names("labels", labels, errors)
+    if control not in (None, *range(len(errors))):
+        raise ValueError(f"control must be the number of a row of errors, got {control!r}")
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
+    guide(axes, chance, "guessing")
     places = np.arange(len(errors), dtype=float)
     if control is not None:
         places[control:] += 0.5
@@ -292,10 +267,8 @@ def error_by_threshold(labels, errors, chance, control=None):
     return figure
 
 
-def _grids(**grids):
-    arrays = {name: np.asarray(values, float) for name, values in grids.items()}
-    shape = next(iter(arrays.values())).shape
-    for name, values in arrays.items():
-        if values.ndim != 2 or values.shape != shape or min(shape) < 2:
-            raise ValueError(f"{name} must be a grid of one shape (rows, columns), got {values.shape}")
-    return arrays.values()
+def _grids(w, b, loss):
+    w = numbers("w", w, "rows", "columns")
+    if min(w.shape) < 2:
+        raise ValueError(f"w must be a grid of at least 2 by 2, got {w.shape}")
+    return w, numbers("b", b, *w.shape), numbers("loss", loss, *w.shape)

@@ -1,20 +1,53 @@
-"""The picture on the front page, and the mark."""
+"""The picture of the front page, which other pages draw with their own networks, and the mark."""
 
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import MARK, MARK_START, norm_curves, styled
+from rnn_notes.figures.style import (
+    DASHED,
+    MARK,
+    MARK_START,
+    WIDTH,
+    check_names,
+    curve,
+    distance_axis,
+    jacobian,
+    norm_axis,
+    numbers,
+    styled,
+    trend,
+)
 
 
 @styled
-def story(norms, labels):
-    """Draw gradient norms by distance for several networks, with the spread over their draws.
+def norms_by_distance(
+    norms: Sequence[np.ndarray],
+    labels: Sequence[str],
+    *,
+    distance: np.ndarray | None = None,
+    dashed: Sequence[str] = (),
+    of: str = "h",
+) -> Figure:
+    """Draw how much of a gradient is left after so many steps back, for several networks.
+
+    Lines are medians of the draws, bands reach from the smallest to the largest. The color says whether all
+    draws vanish, explode, or stay within a factor of ten.
 
     Parameters
     ----------
-    norms : sequence of ndarray of shape (draws, D + 1)
-        For each network, ‖∂h⁽ᵗ⁾/∂h⁽ᵏ⁾‖ at the distances t - k = 0, ..., D, one row per random draw.
+    norms : sequence of ndarray of shape (draws, D)
+        For each network, ‖∂h⁽ᵗ⁾/∂h⁽ᵏ⁾‖ at each distance, positive, one row per random draw.
     labels : sequence of str
         What to write beside each network's curve.
+    distance : ndarray of shape (D,), optional
+        The distances t - k; without them 0, 1, ..., D - 1.
+    dashed : sequence of str
+        The labels of the networks whose lines are dashed.
+    of : str
+        The letter of the state that the norms are of.
 
     Returns
     -------
@@ -25,14 +58,25 @@ def story(norms, labels):
     >>> import numpy as np
     >>> from rnn_notes import figures
     >>> rows = np.array([[0.8], [0.7]]) ** np.arange(10)
-    >>> figure = figures.story([rows, 1 / rows], ["vanishes", "explodes"])
-    >>> len(figure.axes)
-    1
+    >>> figure = figures.norms_by_distance([rows, 1 / rows], ["vanishes", "explodes"])
+    >>> figure.axes[0].get_xlabel()
+    'distance $t-k$ in steps'
     """
-    return norm_curves(norms, labels)
+    check_names("labels", labels, norms)
+    if not set(dashed) <= set(labels):
+        raise ValueError(f"dashed must be among the labels, got {dashed!r}")
+    distance = np.arange(np.shape(norms[0])[-1]) if distance is None else numbers("distance", distance, "D")
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
+    for rows, label in zip(norms, labels, strict=True):
+        rows = numbers(f"norms of {label!r}", rows, "draws", len(distance), positive=True)
+        look = {"linestyle": DASHED} if label in dashed else {"linewidth": 2.2}
+        curve(axes, distance, rows, trend(rows[:, -1]), label, **look)
+    norm_axis(axes, jacobian(of))
+    distance_axis(axes, distance)
+    return figure
 
 
-def mark(size=64):
+def mark(size: int = 64) -> str:
     """Return the site's mark as SVG: a state that turns and shrinks, step by step, under a 2×2 matrix.
 
     The dots are Wᵏh for k = 0, 1, ...: a pair of eigenvalues of modulus below one makes a spiral to zero.

@@ -1,13 +1,33 @@
 """Figures of the lecture on orthogonal matrices."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import FAINT, GROWS, INK, PAPER, SHRINKS, STEADY, WIDTH, styled
+from rnn_notes.figures.style import (
+    DASHED,
+    GUIDE,
+    INK,
+    PAPER,
+    STEADY,
+    WIDTH,
+    check_names,
+    curve,
+    eigenvalue_plane,
+    label_end,
+    norm_axis,
+    numbers,
+    panels,
+    plane,
+    styled,
+    trend,
+)
 
 
 @styled
-def mirror_image(shape, image, halfway):
+def mirror_image(shape: np.ndarray, image: np.ndarray, halfway: np.ndarray) -> Figure:
     """Draw a shape, its image under a matrix, and the points halfway between the two.
 
     Parameters
@@ -30,57 +50,42 @@ def mirror_image(shape, image, halfway):
     >>> len(figure.axes[0].patches)
     2
     """
-    shape = _check_points("shape", shape)
-    image, halfway = _check_points("image", image, shape), _check_points("halfway", halfway, shape)
+    shape = numbers("shape", shape, 2, "n")
+    image, halfway = numbers("image", image, *shape.shape), numbers("halfway", halfway, *shape.shape)
     if not halfway.any():
         raise ValueError("halfway must hold a point other than 0: without one there is no mirror")
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.3))
     corners = np.concatenate([shape, image, np.zeros((2, 1))], axis=1)
     low, high = corners.min(axis=1), corners.max(axis=1)
     pad = 0.12 * max(high - low)
-    axes.set(
-        aspect="equal",
-        xlabel="$x_1$",
-        ylabel="$x_2$",
-        xlim=(low[0] - pad, high[0] + pad),
-        ylim=(low[1] - pad, high[1] + pad),
-    )
-    axes.axhline(0, color=FAINT, linewidth=0.5)
-    axes.axvline(0, color=FAINT, linewidth=0.5)
-    axes.plot(*np.stack([shape, image], axis=1), color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)))
+    plane(axes, 1, xlabel="$x_1$", ylabel="$x_2$")
+    axes.set(xlim=(low[0] - pad, high[0] + pad), ylim=(low[1] - pad, high[1] + pad))
+    axes.plot(*np.stack([shape, image], axis=1), **GUIDE)
     axes.fill(*shape, facecolor=PAPER, edgecolor=INK, linewidth=1.6)
     axes.fill(*image, facecolor=PAPER, edgecolor=STEADY, linewidth=1.6)
     along = halfway[:, np.argmax(np.linalg.norm(halfway, axis=0))]
     border = np.where(along > 0, high + pad, low - pad)
     end = along * np.min(np.abs(border) / np.maximum(np.abs(along), 1e-12))
-    axes.axline((0, 0), end, color=INK, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.axline((0, 0), end, color=INK, linewidth=1.2, linestyle=DASHED)
     axes.plot(*halfway, "o", color=INK, markersize=4)
     far = np.argmax(np.linalg.norm(shape - image, axis=0))
-    for point, label, color in [
-        (shape[:, far], "the shape", INK),
-        (image[:, far], "its image", STEADY),
-        (end, "halfway:\nthe mirror", INK),
-    ]:
-        axes.annotate(
-            label,
-            point,
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-            annotation_clip=False,
-        )
+    label_end(axes, "the shape", *shape[:, far])
+    label_end(axes, "its image", *image[:, far], STEADY)
+    label_end(axes, "halfway:\nthe mirror", *end)
     return figure
 
 
 @styled
-def eigenvalue_circles(spectra, titles):
+def spectrum_panels(spectra: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     """Draw sets of eigenvalues in the complex plane, each with the unit circle, side by side.
+
+    An eigenvalue inside the circle is blue and points down, one outside is orange and points up; those on the
+    circle, up to rounding, are green.
 
     Parameters
     ----------
-    spectra : sequence of ndarray of shape (n,)
-        For each panel the eigenvalues of one matrix, real or complex.
+    spectra : sequence of ndarray, of any shape
+        For each panel eigenvalues, of one matrix or of many, real or complex.
     titles : sequence of str
         What to write above each panel.
 
@@ -92,52 +97,25 @@ def eigenvalue_circles(spectra, titles):
     --------
     >>> import numpy as np
     >>> from rnn_notes import figures
-    >>> figure = figures.eigenvalue_circles([np.array([1, -1]), np.array([1j, -1j])], ["a", "b"])
+    >>> figure = figures.spectrum_panels([np.array([1, -1]), np.array([1j, -1j])], ["a", "b"])
     >>> len(figure.axes)
     2
     """
-    if not len(spectra) or len(spectra) != len(titles):
-        raise ValueError(
-            f"titles must name each of the {len(spectra)} sets in spectra, at least one, got {len(titles)}"
-        )
-    spectra = [np.asarray(values, complex) for values in spectra]
-    if any(values.ndim != 1 or not values.size for values in spectra):
-        raise ValueError(f"spectra must have shapes (n,), got {[values.shape for values in spectra]}")
-    bound = 1.15 * max(1, *(abs(values).max() for values in spectra))
-    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 121))
-    panels = len(spectra)
-    figure, all_axes = plt.subplots(
-        1, panels, figsize=(WIDTH, 0.75 + 0.9 * WIDTH / panels), sharey=True, squeeze=False
-    )
-    for axes, values, title in zip(all_axes[0], spectra, titles, strict=True):
-        axes.axhline(0, color=FAINT, linewidth=0.5)
-        axes.axvline(0, color=FAINT, linewidth=0.5)
-        axes.plot(circle.real, circle.imag, color=FAINT, linewidth=0.9)
-        size = np.round(abs(values), 6)  # an eigenvalue on the circle is on it up to rounding
-        kinds = [(size < 1, SHRINKS, "v"), (size > 1, GROWS, "^"), (size == 1, STEADY, "o")]
-        for chosen, color, mark in kinds:
-            axes.plot(
-                values[chosen].real,
-                values[chosen].imag,
-                mark,
-                color=color,
-                markersize=6 if len(values) < 10 else 4,
-            )
-        axes.set(
-            aspect="equal",
-            xlim=(-bound, bound),
-            ylim=(-bound, bound),
-            xticks=[-1, 0, 1],
-            yticks=[-1, 0, 1],
-            xlabel=r"real part of $\lambda$",
-        )
-        axes.set_title(title, pad=8)
-    all_axes[0, 0].set_ylabel(r"imaginary part of $\lambda$")
+    check_names("titles", titles, spectra)
+    spectra = [np.ravel(values).astype(complex) for values in spectra]
+    if not all(values.size and np.isfinite(values).all() for values in spectra):
+        raise ValueError("spectra must hold finite eigenvalues, at least one for each panel")
+    reach = 1.12 * max(1, *(abs(values).max() for values in spectra))
+    figure, row = panels(titles, 0.75 + 0.9 * WIDTH / len(titles), sharex=True, sharey=True)
+    for axes, values in zip(row, spectra, strict=True):
+        eigenvalue_plane(axes, values, reach, size=7 if len(values) < 10 else 4.5)
+        axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+        axes.label_outer()
     return figure
 
 
 @styled
-def product_norms(norms, labels):
+def product_norms(norms: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
     """Draw the norms of products by their number of factors, on a logarithmic axis.
 
     Parameters
@@ -159,39 +137,11 @@ def product_norms(norms, labels):
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    if len(norms) != len(labels):
-        raise ValueError(f"labels must name each of the {len(norms)} products in norms, got {len(labels)}")
-    norms = [np.asarray(values, float) for values in norms]
-    if any(values.ndim != 1 or len(values) < 2 or not np.all(values > 0) for values in norms):
-        raise ValueError("norms must hold arrays of shape (T + 1,), T at least 1, of positive numbers")
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
+    check_names("labels", labels, norms)
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     for values, label in zip(norms, labels, strict=True):
-        drift = np.log10(values[-1])
-        color = STEADY if abs(drift) < 0.5 else GROWS if drift > 0 else SHRINKS
-        factors = np.arange(len(values))
-        axes.plot(factors, values, color=color)
-        axes.annotate(
-            label,
-            (factors[-1], values[-1]),
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-            annotation_clip=False,
-        )
-    axes.set(
-        yscale="log",
-        xlim=(0, max(map(len, norms)) - 1),
-        xlabel="number of factors $t$",
-        ylabel=r"norm of the product, $\Vert\cdot\Vert_2$",
-    )
+        values = numbers(f"norms of {label!r}", values, "T + 1", positive=True)
+        curve(axes, np.arange(len(values)), values, trend(values[-1]), label)
+    norm_axis(axes, r"norm of the product, $\Vert\cdot\Vert_2$")
+    axes.set(xlim=(0, max(map(len, norms)) - 1), xlabel="number of factors $t$")
     return figure
-
-
-def _check_points(name, points, like=None):
-    points = np.asarray(points, float)
-    if points.ndim != 2 or len(points) != 2 or points.shape[1] < 3:
-        raise ValueError(f"{name} must have shape (2, n) with n at least 3, got {points.shape}")
-    if like is not None and points.shape != like.shape:
-        raise ValueError(f"{name} must have the shape of shape, {like.shape}, got {points.shape}")
-    return points

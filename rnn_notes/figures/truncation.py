@@ -1,15 +1,34 @@
 """Figures of the lecture on truncation."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rnn_notes.figures.style import FAINT, GROWS, INK, SHRINKS, STEADY, WIDTH, styled
+from rnn_notes.figures.style import (
+    DASHED,
+    FAINT,
+    GROWS,
+    INK,
+    SHRINKS,
+    STEADY,
+    WIDTH,
+    check_names,
+    curve,
+    guide,
+    jacobian,
+    norm_axis,
+    numbers,
+    panels,
+    styled,
+)
 
 
 @styled
-def norm_by_word(words, norms, labels):
+def norms_by_word(words: Sequence[str], norms: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
     """Draw how much of a gradient reaches one word from the loss at every later word of a sentence.
 
     Parameters
@@ -30,42 +49,25 @@ def norm_by_word(words, norms, labels):
     >>> import numpy as np
     >>> from rnn_notes import figures
     >>> norms = np.array([[1.0, 0.5, 0.2], [1.0, 0.4, 0.1]])
-    >>> figure = figures.norm_by_word(["boy", "is", "a"], [norms], ["tanh"])
+    >>> figure = figures.norms_by_word(["boy", "is", "a"], [norms], ["tanh"])
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    if len(labels) != len(norms) or not 1 <= len(norms) <= 2:
-        raise ValueError(f"labels must be as many as norms, 1 or 2, got {len(labels)} and {len(norms)}")
+    check_names("labels", labels, norms, most=2)
     place = np.arange(len(words))
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.1))
-    styles = [("o", "solid", INK), ("s", (0, (5, 2)), SHRINKS)]
-    for rows, label, (marker, line, color) in zip(norms, labels, styles, strict=False):
-        rows = np.asarray(rows, float)
-        if rows.ndim != 2 or rows.shape[1] != len(words) or not np.all(rows > 0):
-            raise ValueError(f"norms must be positive, of shape (draws, {len(words)}), got {rows.shape}")
-        middle = np.median(rows, axis=0)
-        axes.fill_between(place, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.13, linewidth=0)
-        axes.plot(place, middle, color=color, linestyle=line, marker=marker, markersize=3.6)
-        axes.annotate(
-            label,
-            (place[-1], middle[-1]),
-            xytext=(0, 22),
-            textcoords="offset points",
-            ha="right",
-            color=color,
-        )
-    axes.axhline(1, color=FAINT, linewidth=0.7)
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
+    looks = [(INK, {"marker": "o"}), (SHRINKS, {"marker": "s", "linestyle": DASHED})]
+    for rows, label, (color, look) in zip(norms, labels, looks, strict=False):
+        rows = numbers(f"norms of {label!r}", rows, "draws", len(words), positive=True)
+        curve(axes, place, rows, color, label, markersize=3.6, **look)
+    norm_axis(axes, jacobian())
     axes.set_xticks(place, words, rotation=60, ha="right", rotation_mode="anchor")
-    axes.set(
-        yscale="log",
-        xlabel="word $t$ with the loss",
-        ylabel=r"$\Vert\,\partial h^{(t)}\!/\partial h^{(k)}\,\Vert_2$",
-    )
+    axes.set(xlabel="word $t$ with the loss")
     return figure
 
 
 @styled
-def truncation_schedules(reached, titles):
+def truncation_schedules(reached: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     """Draw which loss reaches which step, one panel for each way to truncate.
 
     Parameters
@@ -88,38 +90,35 @@ def truncation_schedules(reached, titles):
     >>> figure.axes[1].get_title()
     'window'
     """
+    check_names("titles", titles, reached)
     reached = [np.asarray(panel, bool) for panel in reached]
-    if len(reached) != len(titles) or not reached:
-        raise ValueError(f"titles must be as many as panels, got {len(titles)} for {len(reached)}")
     T = len(reached[0])
     lower = np.tri(T, dtype=bool)
     for panel in reached:
         if panel.shape != (T, T) or np.any(panel & ~lower):
             raise ValueError(f"reached must have shape ({T}, {T}) and only k <= t, got {panel.shape}")
-    high, wide = (len(reached) + 1) // 2, min(len(reached), 2)
-    figure, panels = plt.subplots(
-        high, wide, figsize=(WIDTH, 0.35 + 2.45 * high), sharex=True, sharey=True, squeeze=False
-    )
-    for axes in panels.flat[len(reached) :]:
-        axes.axis("off")
-    for axes, panel, title in zip(panels.flat, reached, titles, strict=False):
+    figure, grid = panels(titles, 2.5, columns=2, sharex=True, sharey=True)
+    for axes, panel in zip(grid, reached, strict=True):
         squares = [Rectangle((k + 0.56, t + 0.56), 0.88, 0.88) for t, k in np.argwhere(panel)]
         axes.add_collection(PatchCollection(squares, color=STEADY, linewidth=0))
         for t, k in np.argwhere(lower & ~panel) + 1:
             axes.plot(k, t, ".", color=FAINT, markersize=1.8)
-        axes.set_title(title)
         axes.set(aspect="equal", xticks=(1, T), yticks=(1, T), xlim=(0.5, T + 0.5), ylim=(T + 0.5, 0.5))
+        axes.set(xlabel="step $k$", ylabel="loss of step $t$")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-    for axes in panels[-1]:
-        axes.set_xlabel("step $k$")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("loss of step $t$")
+        axes.label_outer()
     return figure
 
 
 @styled
-def accuracy_by_window(accuracy, windows, needed, titles, chance):
+def accuracy_by_window(
+    accuracy: np.ndarray,
+    windows: Sequence[int],
+    needed: Sequence[int],
+    titles: Sequence[str],
+    chance: float,
+) -> Figure:
     """Draw accuracy after training against the window, one panel for each distance.
 
     Parameters
@@ -148,44 +147,31 @@ def accuracy_by_window(accuracy, windows, needed, titles, chance):
     >>> len(figure.axes)
     2
     """
-    accuracy = np.asarray(accuracy, float)
-    if accuracy.ndim != 3 or not np.all((accuracy >= 0) & (accuracy <= 1)):
-        raise ValueError("accuracy must be from 0 to 1, of shape (distances, windows, seeds)")
+    accuracy = numbers("accuracy", accuracy, "distances", "windows", "seeds")
+    if not np.all((accuracy >= 0) & (accuracy <= 1)):
+        raise ValueError("accuracy must be from 0 to 1")
     distances, count, seeds = accuracy.shape
-    if len(windows) != count:
-        raise ValueError(f"windows must be {count}, got {len(windows)}")
-    if not len(needed) == len(titles) == distances:
-        raise ValueError(f"needed and titles must be {distances}, got {len(needed)} and {len(titles)}")
-    windows, spread = np.asarray(windows, float), np.linspace(-0.09, 0.09, seeds)
-    figure, panels = plt.subplots(1, distances, figsize=(WIDTH, 2.7), sharey=True, squeeze=False)
-    place = np.arange(count)
-    for axes, rows, reach, title in zip(panels[0], accuracy, needed, titles, strict=True):
+    windows, needed = numbers("windows", windows, count), numbers("needed", needed, distances)
+    check_names("titles", titles, accuracy)
+    place, spread = np.arange(count), np.linspace(-0.09, 0.09, seeds)
+    figure, row = panels(titles, 2.6, sharey=True)
+    for axes, rows, reach in zip(row, accuracy, needed, strict=True):
         enough = windows >= reach
-        axes.axhline(chance, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+        guide(axes, chance, "chance" * (axes is row[-1]))
         axes.plot(place, np.median(rows, axis=1), color=INK, linewidth=1)
-        for good, color, marker in ((True, STEADY, "o"), (False, SHRINKS, "v")):
-            at = place[enough == good]
-            axes.plot(
-                (at[:, None] + spread).T,
-                rows[enough == good].T,
-                marker,
-                color=color,
-                alpha=0.75,
-                markersize=4.2,
-                mew=0,
-            )
+        for among, color, marker in ((enough, STEADY, "o"), (~enough, SHRINKS, "v")):
+            x = (place[among, None] + spread).T
+            axes.plot(x, rows[among].T, marker, color=color, alpha=0.75, markersize=4.2, markeredgewidth=0)
         if np.any(enough) and not np.all(enough):
-            axes.axvline(place[enough][0] - 0.5, color=FAINT, linewidth=0.8)
-        axes.set_title(title)
-        axes.set(ylim=(0, 1.05), xlim=(-0.5, count - 0.5), xlabel="window $K$")
+            axes.axvline(place[enough][0] - 0.5, color=FAINT, linewidth=0.7)
+        axes.set(ylim=(0, 1.05), xlim=(-0.5, count - 0.5), xlabel="window $K$", ylabel="share of right nouns")
         axes.set_xticks(place, [f"{window:g}" for window in windows])
-    panels[0, 0].set_ylabel("share of right nouns")
-    panels[0, 0].text(count - 0.55, chance - 0.02, "chance", ha="right", va="top", color=INK, size=9)
+        axes.label_outer()
     return figure
 
 
 @styled
-def truncated_derivative(windows, derivative, full):
+def derivative_by_window(windows: np.ndarray, derivative: np.ndarray, full: float) -> Figure:
     """Draw a derivative against the window of its truncation, where its sign is right and where it is wrong.
 
     Parameters
@@ -205,28 +191,23 @@ def truncated_derivative(windows, derivative, full):
     --------
     >>> import numpy as np
     >>> from rnn_notes import figures
-    >>> figure = figures.truncated_derivative(np.arange(3), np.array([1.0, 0.5, -2.0]), full=-3.0)
+    >>> figure = figures.derivative_by_window(np.arange(3), np.array([1.0, 0.5, -2.0]), full=-3.0)
     >>> figure.axes[0].get_xlabel()
     'window $K$ in steps'
     """
-    windows, derivative = np.asarray(windows, float), np.asarray(derivative, float)
-    if windows.ndim != 1 or windows.shape != derivative.shape or not windows.size:
-        raise ValueError(
-            f"windows and derivative must have one shape (W,), got {windows.shape} and {derivative.shape}"
-        )
+    windows = numbers("windows", windows, "W")
+    derivative = numbers("derivative", derivative, len(windows))
     if not np.isfinite(full) or full == 0:
         raise ValueError(f"full must be finite and not zero, got {full!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.7))
-    wrong = derivative * full < 0
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
     axes.axhline(0, color=INK, linewidth=0.7)
-    axes.axhline(full, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.text(windows[0], full, "full derivative", color=INK, va="bottom", size=9.5)
+    guide(axes, full, "full")
     axes.plot(windows, derivative, color=FAINT, linewidth=0.8)
-    for among, color, marker, label in (
-        (wrong, GROWS, "^", "wrong sign"),
-        (~wrong, STEADY, "o", "right sign"),
-    ):
-        axes.plot(windows[among], derivative[among], marker, color=color, markersize=3.4, mew=0, label=label)
+    wrong = derivative * full < 0
+    for at, color, marker, label in [(wrong, GROWS, "^", "wrong sign"), (~wrong, STEADY, "o", "right sign")]:
+        axes.plot(
+            windows[at], derivative[at], marker, color=color, markersize=3.4, markeredgewidth=0, label=label
+        )
     axes.legend(loc="upper right")
     axes.set(xlabel="window $K$ in steps", ylabel=r"$\mathrm{d}h_1/\mathrm{d}\theta$, truncated")
     return figure
