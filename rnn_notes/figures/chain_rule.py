@@ -4,22 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import (
-    FAINT,
-    GROWS,
-    INK,
-    NORMS,
-    SHRINKS,
-    WIDTH,
-    arrow,
-    curve,
-    distance_axis,
-    jacobian,
-    node,
-    norm_axis,
-    numbers,
-    styled,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import FAINT, GROWS, INK, NORMS, SHRINKS, WIDTH, styled
 
 
 @styled
@@ -49,15 +35,15 @@ def unrolled_graph(steps: int = 4) -> Figure:
     axes.axis("off")
 
     def connect(start, end, color, bend=0.0):
-        arrow(axes, start, end, color, 0.9 if color == FAINT else 1.8, radius=0.27, bend=bend)
+        style.arrow(axes, start, end, color, 0.9 if color == FAINT else 1.8, radius=0.27, bend=bend)
 
     for t in range(steps + 1):
         here, before, weight = (t, 0), (t - 1, 0), (t - 0.5, -1.15)
-        node(axes, here, f"$h^{{({t})}}$")
+        style.node(axes, here, f"$h^{{({t})}}$")
         if t == 0:
             continue
         connect(before, here, FAINT)
-        node(axes, weight, "$W_h$", GROWS)
+        style.node(axes, weight, "$W_h$", GROWS)
         connect(weight, here, FAINT)
         connect(here, weight, GROWS, bend=-0.3)
         if t > 1:
@@ -65,7 +51,7 @@ def unrolled_graph(steps: int = 4) -> Figure:
             factor = rf"$\partial h^{{({t})}}\!/\partial h^{{({t - 1})}}$"
             axes.text(t - 0.5, 0.42, factor, ha="center", va="bottom", color=SHRINKS)
     end, loss = (steps, 0), (steps, 1.2)
-    node(axes, loss, f"$L^{{({steps})}}$")
+    style.node(axes, loss, f"$L^{{({steps})}}$")
     connect(end, loss, FAINT)
     connect(loss, end, SHRINKS, bend=-0.3)
     factor = rf"$\partial L^{{({steps})}}\!/\partial h^{{({steps})}}$"
@@ -115,7 +101,7 @@ def jacobian_norm_map(norms: np.ndarray) -> Figure:
     words = "no path:\nthe future does not\nact on the past"
     axes.text(0.05, 0.95, words, transform=axes.transAxes, va="top")
     bar = figure.colorbar(image, ax=axes, shrink=0.9, format=lambda value, _: rf"$10^{{{value:.0f}}}$")
-    bar.set_label(jacobian())
+    bar.set_label(style.jacobian())
     bar.ax.set_ylim(np.nanmin(logs), np.nanmax(logs))  # the colors are symmetric around 0; show those in use
     bar.locator = plt.MaxNLocator(6, integer=True)
     bar.update_ticks()
@@ -144,8 +130,8 @@ def factors_by_distance(taken: np.ndarray, given: np.ndarray) -> Figure:
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    taken = numbers("taken", taken, "D", positive=True)
-    given = numbers("given", given, len(taken), positive=True)
+    taken = style.numbers("taken", taken, "D", positive=True)
+    given = style.numbers("given", given, len(taken), positive=True)
     distance = np.arange(len(taken) + 1)
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     for factors, color, label in [
@@ -153,7 +139,7 @@ def factors_by_distance(taken: np.ndarray, given: np.ndarray) -> Figure:
         (taken * given, INK, "the norm:\ntheir product"),
         (taken, SHRINKS, "what $\\varphi'$\nleaves"),
     ]:
-        curve(axes, distance, np.cumprod([1, *factors]), color, label)
-    norm_axis(axes, f"factor, and {jacobian()}")
-    distance_axis(axes, distance)
+        style.curve(axes, distance, np.cumprod([1, *factors]), color, label)
+    style.norm_axis(axes, f"factor, and {style.jacobian()}")
+    style.distance_axis(axes, distance)
     return figure

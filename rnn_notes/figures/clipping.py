@@ -8,22 +8,8 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from rnn_notes.figures.style import (
-    DASHED,
-    FAINT,
-    GROWS,
-    INK,
-    NORMS,
-    PAPER,
-    SHRINKS,
-    STEADY,
-    WIDTH,
-    arrow,
-    check_names,
-    guide,
-    numbers,
-    styled,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import DASHED, FAINT, GROWS, INK, NORMS, PAPER, SHRINKS, STEADY, WIDTH, styled
 
 HEIGHTS = LinearSegmentedColormap.from_list("heights", ["#ffffff", FAINT])  # a loss, low to high
 
@@ -52,7 +38,7 @@ def loss_surface(w: np.ndarray, b: np.ndarray, loss: np.ndarray, norms: np.ndarr
     '$w$'
     """
     w, b, loss = _grids(w, b, loss)
-    norms = numbers("norms", norms, *w.shape, positive=True)
+    norms = style.numbers("norms", norms, *w.shape, positive=True)
     corners = np.stack([norms[:-1, :-1], norms[1:, :-1], norms[:-1, 1:], norms[1:, 1:]])
     scale = BoundaryNorm(np.arange(-3, 4), NORMS.N)  # few colors keep the file small
     logs = np.clip(np.log10(corners.max(axis=0)), -2.99, 2.99)
@@ -129,8 +115,8 @@ def steps_from_a_wall(
     '$b$'
     """
     w, b, loss = _grids(w, b, loss)
-    path, landings = numbers("path", path, "points", 2), numbers("landings", landings, "steps", 2)
-    check_names("labels", labels, landings)
+    path, landings = style.numbers("path", path, "points", 2), style.numbers("landings", landings, "steps", 2)
+    style.check_names("labels", labels, landings)
     if len(landings) < 2:
         raise ValueError(f"landings must be 2 or more, got {len(landings)}")
     points = np.vstack([path, landings[1:]])[:, ::-1]  # b to the right, w upward
@@ -156,7 +142,7 @@ def steps_from_a_wall(
         else:
             tip, line = landing, "-"
             place = {"xytext": (7, -9), "ha": "left", "va": "center"}
-        arrow(axes, end, tip, color, linestyle=line, zorder=5)
+        style.arrow(axes, end, tip, color, linestyle=line, zorder=5)
         axes.annotate(label, tip, textcoords="offset points", color=color, **place)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$b$", ylabel="$w$")
     return figure
@@ -186,8 +172,8 @@ def clipped_directions(
     >>> figure.axes[0].get_xlabel()
     'first entry'
     """
-    gradient = numbers("gradient", gradient, 2)
-    by_value, by_norm = numbers("by_value", by_value, 2), numbers("by_norm", by_norm, 2)
+    gradient = style.numbers("gradient", gradient, 2)
+    by_value, by_norm = style.numbers("by_value", by_value, 2), style.numbers("by_norm", by_norm, 2)
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold!r}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.7))
@@ -199,7 +185,7 @@ def clipped_directions(
         (by_value, "by value", SHRINKS, 2.4, (7, 6), "left"),
         (by_norm, "by norm", STEADY, 2.4, (12, -7), "left"),
     ]:
-        arrow(axes, (0, 0), end, color, width, zorder=3)
+        style.arrow(axes, (0, 0), end, color, width, zorder=3)
         axes.annotate(name, end, xytext=place, textcoords="offset points", color=color, ha=side)
     largest = abs(gradient).max()
     axes.set(
@@ -241,12 +227,12 @@ def errors_by_threshold(
     >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     ['none', '1']
     """
-    errors = numbers("errors", errors, "thresholds", "runs")
-    check_names("labels", labels, errors)
+    errors = style.numbers("errors", errors, "thresholds", "runs")
+    style.check_names("labels", labels, errors)
     if control not in (None, *range(len(errors))):
         raise ValueError(f"control must be the number of a row of errors, got {control!r}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    guide(axes, chance, "guessing")
+    style.guide(axes, chance, "guessing")
     places = np.arange(len(errors), dtype=float)
     if control is not None:
         places[control:] += 0.5
@@ -268,7 +254,7 @@ def errors_by_threshold(
 
 
 def _grids(w, b, loss):
-    w = numbers("w", w, "rows", "columns")
+    w = style.numbers("w", w, "rows", "columns")
     if min(w.shape) < 2:
         raise ValueError(f"w must be a grid of at least 2 by 2, got {w.shape}")
-    return w, numbers("b", b, *w.shape), numbers("loss", loss, *w.shape)
+    return w, style.numbers("b", b, *w.shape), style.numbers("loss", loss, *w.shape)

@@ -6,25 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import (
-    FAINT,
-    GROWS,
-    INK,
-    PAPER,
-    SHRINKS,
-    STEADY,
-    WIDTH,
-    arrow,
-    check_names,
-    curve,
-    eigenvalue_look,
-    guide,
-    norm_axis,
-    numbers,
-    panels,
-    plane,
-    styled,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import FAINT, GROWS, INK, PAPER, SHRINKS, STEADY, WIDTH, styled
 from rnn_notes.spectrum import classify
 
 
@@ -52,18 +35,18 @@ def vectors_and_images(vectors: np.ndarray, images: np.ndarray) -> Figure:
     >>> figure.axes[0].get_xlabel()
     '$x_1$'
     """
-    vectors = numbers("vectors", vectors, 2, "n")
-    images = numbers("images", images, *vectors.shape)
+    vectors = style.numbers("vectors", vectors, 2, "n")
+    images = style.numbers("images", images, *vectors.shape)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
     reach = 1.12 * max(abs(vectors).max(), abs(images).max())
-    plane(axes, reach, xlabel="$x_1$", ylabel="$x_2$")
+    style.plane(axes, reach, xlabel="$x_1$", ylabel="$x_2$")
     for x, y in zip(vectors.T, images.T, strict=True):
         keeps_line = abs(x[0] * y[1] - x[1] * y[0]) < 1e-9 * np.dot(x, x)
         longer = np.linalg.norm(y) > np.linalg.norm(x)
         color = FAINT if not keeps_line else GROWS if longer else SHRINKS
         width, front = (2.0, 5) if keeps_line else (0.9, 3)
         if not np.allclose(x, y):
-            arrow(axes, x, y, color, width, shrinkA=3, shrinkB=2, zorder=front)
+            style.arrow(axes, x, y, color, width, shrinkA=3, shrinkB=2, zorder=front)
         axes.plot(*x, "o", color=color, markerfacecolor=PAPER, markersize=5.5, zorder=front)
         axes.plot(*y, "o", color=color, markersize=4.5, zorder=front + 1)
     handles = [
@@ -100,7 +83,7 @@ def paths_by_eigenvalue(paths: Sequence[np.ndarray], eigenvalues: Sequence[compl
     >>> [axes.get_title().splitlines()[0] for axes in figure.axes]
     ['decay', 'growth', 'decay, rotation']
     """
-    check_names("eigenvalues", eigenvalues, paths)
+    style.check_names("eigenvalues", eigenvalues, paths)
     titles = []
     for eigenvalue in eigenvalues:
         motion = classify(eigenvalue)
@@ -110,11 +93,11 @@ def paths_by_eigenvalue(paths: Sequence[np.ndarray], eigenvalues: Sequence[compl
             titles.append(f"{name}\n" rf"$|\lambda| = {size:.3g},\ \pm{angle:.0f}^\circ$")
         else:
             titles.append(f"{name}\n" rf"$\lambda = {np.real(eigenvalue):.3g}$")
-    figure, grid = panels(titles, 1.9, columns=3)
+    figure, grid = style.panels(titles, 1.9, columns=3)
     for axes, path, eigenvalue in zip(grid, paths, eigenvalues, strict=True):
-        color, _ = eigenvalue_look(eigenvalue)
-        path = numbers("paths", path, "t + 1", 2)
-        plane(axes, 1.18 * abs(path).max(), xticks=[], yticks=[])
+        color, _ = style.eigenvalue_look(eigenvalue)
+        path = style.numbers("paths", path, "t + 1", 2)
+        style.plane(axes, 1.18 * abs(path).max(), xticks=[], yticks=[])
         axes.plot(*path.T, color=color, linewidth=0.8)
         axes.plot(*path[1:].T, "o", color=color, markersize=3.2)
         axes.plot(*path[0], "o", color=color, markerfacecolor=PAPER, markersize=7, markeredgewidth=1.6)
@@ -147,12 +130,12 @@ def power_iteration_ratios(curves: Sequence[np.ndarray], labels: Sequence[str]) 
     >>> figure.axes[0].get_xlabel()
     'step $k$'
     """
-    check_names("labels", labels, curves, most=2)
+    style.check_names("labels", labels, curves, most=2)
     figure, axes = plt.subplots(figsize=(WIDTH, 2.8))
-    guide(axes, 1)
+    style.guide(axes, 1)
     looks = [(STEADY, "o", 2.0), (INK, "s", 1.0)]
     for values, label, (color, marker, width) in zip(curves, labels, looks, strict=False):
-        values = numbers("curves", values, "steps")
+        values = style.numbers("curves", values, "steps")
         k = np.arange(len(values))
         axes.plot(k, values, color=color, linewidth=width, marker=marker, markersize=3.2, label=label)
     axes.set(
@@ -187,19 +170,19 @@ def powers_and_jacobians(powers: np.ndarray, at_the_point: np.ndarray, beside_it
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    powers = numbers("powers", powers, "t + 1")
-    point = numbers("at_the_point", at_the_point, len(powers), positive=True)
-    beside = numbers("beside_it", beside_it, len(powers), positive=True)
+    powers = style.numbers("powers", powers, "t + 1")
+    point = style.numbers("at_the_point", at_the_point, len(powers), positive=True)
+    beside = style.numbers("beside_it", beside_it, len(powers), positive=True)
     steps = np.arange(len(point))
     last = np.flatnonzero(powers)[-1]
     floor = min(point.min(), beside.min())
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
-    curve(axes, steps, point, GROWS, "tanh, at the\nfixed point", linewidth=2.2)
-    curve(axes, steps, beside, SHRINKS, "tanh, started\nbeside it", linewidth=2.2, marker="o", markersize=3)
-    curve(axes, steps[: last + 1], powers[: last + 1], INK, marker="s", markersize=4)
-    norm_axis(axes, r"norm $\Vert\cdot\Vert_2$ of the product")
+    style.curve(axes, steps, point, GROWS, "tanh, at the\nfixed point")
+    style.curve(axes, steps, beside, SHRINKS, "tanh, started\nbeside it", marker="o", markersize=3)
+    style.curve(axes, steps[: last + 1], powers[: last + 1], INK, marker="s", markersize=4)
+    style.norm_axis(axes, r"norm $\Vert\cdot\Vert_2$ of the product")
     if last < steps[-1]:
-        arrow(axes, (last, powers[last]), (last + 1, floor), INK)
+        style.arrow(axes, (last, powers[last]), (last + 1, floor), INK)
         axes.text(last + 1.5, floor, f"powers of $W_h$:\n0 from step {last + 1} on", va="bottom")
     axes.set(xlim=(0, steps[-1]), xlabel="number of factors")
     return figure

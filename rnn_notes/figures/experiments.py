@@ -7,22 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
-from rnn_notes.figures.style import (
-    DASHED,
-    GROWS,
-    GUIDE,
-    INK,
-    SHRINKS,
-    SIZE,
-    STEADY,
-    WIDTH,
-    check_names,
-    curve,
-    guide,
-    numbers,
-    panels,
-    styled,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import DASHED, GROWS, GUIDE, INK, SHRINKS, SIZE, STEADY, WIDTH, styled
 
 SOLVED = 0.05  # the share of the baseline below which `rnn_notes.fit` calls a task solved
 WORSE = 1.25  # the share above which a run is drawn as worse than the baseline
@@ -53,13 +39,13 @@ def errors_by_network(shares: np.ndarray, labels: Sequence[str], titles: Sequenc
     >>> [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     ['LSTM', 'tanh']
     """
-    shares = numbers("shares", shares, "panels", "networks", "runs", positive=True, nan=True)
+    shares = style.numbers("shares", shares, "panels", "networks", "runs", positive=True, nan=True)
     if np.isnan(shares).all():
         raise ValueError("shares must have a run that did not diverge")
-    check_names("labels", labels, shares[0])
-    check_names("titles", titles, shares)
+    style.check_names("labels", labels, shares[0])
+    style.check_names("titles", titles, shares)
     low, high = min(0.02, 0.7 * np.nanmin(shares)), max(2, 2.5 * np.nanmax(shares))
-    figure, row = panels(titles, 0.75 + 0.33 * len(labels), sharey=True)
+    figure, row = style.panels(titles, 0.75 + 0.33 * len(labels), sharey=True)
     for axes, rows in zip(row, shares, strict=True):
         axes.axvline(1, **GUIDE)
         across = np.linspace(-0.22, 0.22, shares.shape[2]) if shares.shape[2] > 1 else np.zeros(1)
@@ -108,11 +94,11 @@ def errors_by_length(
     >>> figure.axes[0].get_xlabel()
     'length T of the sequences'
     """
-    lengths = numbers("lengths", lengths, "lengths")
-    clipped = numbers("clipped", clipped, len(lengths), "runs")
-    unclipped = numbers("unclipped", unclipped, len(lengths), "runs")
+    lengths = style.numbers("lengths", lengths, "lengths")
+    clipped = style.numbers("clipped", clipped, len(lengths), "runs")
+    unclipped = style.numbers("unclipped", unclipped, len(lengths), "runs")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.8))
-    guide(axes, chance, "guessing")
+    style.guide(axes, chance, "guessing")
     places = np.arange(len(lengths))
     for runs, label, shift, color, marker, face in [
         (clipped, "clipped", -0.16, STEADY, "o", STEADY),
@@ -156,18 +142,18 @@ def learning_curves(
     >>> figure.axes[0].get_xlabel()
     'updates'
     """
-    curves = numbers("curves", curves, "networks", "runs", "points", positive=True)
-    updates = numbers("updates", updates, curves.shape[2])
-    check_names("labels", labels, curves, most=3)
+    curves = style.numbers("curves", curves, "networks", "runs", "points", positive=True)
+    updates = style.numbers("updates", updates, curves.shape[2])
+    style.check_names("labels", labels, curves, most=3)
     figure, axes = plt.subplots(figsize=(WIDTH, 2.8))
-    guide(axes, baseline, "baseline")
+    style.guide(axes, baseline, "baseline")
     looks = [
         (SHRINKS, {"linestyle": ":", "marker": "v"}),
         (INK, {"linestyle": DASHED, "marker": "s"}),
         (STEADY, {"linestyle": "-", "marker": "o"}),
     ]
     for runs, (color, look) in zip(curves, looks, strict=False):
-        curve(axes, updates, runs, color, markersize=4, **look)
+        style.curve(axes, updates, runs, color, markersize=4, **look)
     axes.set(xlabel="updates", ylabel="error", yscale="log")
     axes.legend(
         axes.get_lines()[1:], labels, loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1), columnspacing=1.2

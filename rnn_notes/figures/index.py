@@ -6,20 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import (
-    DASHED,
-    MARK,
-    MARK_START,
-    WIDTH,
-    check_names,
-    curve,
-    distance_axis,
-    jacobian,
-    norm_axis,
-    numbers,
-    styled,
-    trend,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import DASHED, MARK, MARK_START, WIDTH, styled
 
 
 @styled
@@ -62,17 +50,19 @@ def norms_by_distance(
     >>> figure.axes[0].get_xlabel()
     'distance $t-k$ in steps'
     """
-    check_names("labels", labels, norms)
+    style.check_names("labels", labels, norms)
     if not set(dashed) <= set(labels):
         raise ValueError(f"dashed must be among the labels, got {dashed!r}")
-    distance = np.arange(np.shape(norms[0])[-1]) if distance is None else numbers("distance", distance, "D")
+    if distance is None:
+        distance = np.arange(np.shape(norms[0])[-1])
+    distance = style.numbers("distance", distance, "D")
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     for rows, label in zip(norms, labels, strict=True):
-        rows = numbers(f"norms of {label!r}", rows, "draws", len(distance), positive=True)
-        look = {"linestyle": DASHED} if label in dashed else {"linewidth": 2.2}
-        curve(axes, distance, rows, trend(rows[:, -1]), label, **look)
-    norm_axis(axes, jacobian(of))
-    distance_axis(axes, distance)
+        rows = style.numbers(f"norms of {label!r}", rows, "draws", len(distance), positive=True)
+        line = DASHED if label in dashed else "-"
+        style.curve(axes, distance, rows, style.trend(rows[:, -1]), label, linestyle=line)
+    style.norm_axis(axes, style.jacobian(of))
+    style.distance_axis(axes, distance)
     return figure
 
 

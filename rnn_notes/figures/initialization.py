@@ -7,19 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from rnn_notes.figures.style import (
-    DASHED,
-    GROWS,
-    INK,
-    SHRINKS,
-    STEADY,
-    WIDTH,
-    check_names,
-    curve,
-    eigenvalue_plane,
-    numbers,
-    styled,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import DASHED, GROWS, INK, SHRINKS, STEADY, WIDTH, styled
 
 
 @styled
@@ -52,7 +41,7 @@ def spectrum_disk(values: np.ndarray, radius: float) -> Figure:
         raise ValueError(f"radius must be positive, got {radius!r}")
     figure, axes = plt.subplots(figsize=(WIDTH, 3.9))
     bound = 1.18 * max(radius, abs(values).max())
-    eigenvalue_plane(axes, values, bound)
+    style.eigenvalue_plane(axes, values, bound)
     axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=INK, linewidth=1.2, linestyle=DASHED))
     for size, name, color, side in [
         (1, r"$|\lambda| = 1$", STEADY, -1),
@@ -96,16 +85,17 @@ def growth_by_scale(scales: np.ndarray, rates: Sequence[np.ndarray], labels: Seq
     >>> len(figure.axes[0].get_lines())
     3
     """
-    scales = numbers("scales", scales, "S")
+    scales = style.numbers("scales", scales, "S")
     if len(scales) < 2 or np.any(np.diff(scales) <= 0):
         raise ValueError(f"scales must be increasing, at least two, got {scales}")
-    check_names("labels", labels, rates)
+    style.check_names("labels", labels, rates)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     axes.axhline(0, color=STEADY, linewidth=1.0)
     for number, (rows, label) in enumerate(zip(rates, labels, strict=True)):
-        rows = numbers(f"rates of {label!r}", rows, "draws", len(scales))
+        rows = style.numbers(f"rates of {label!r}", rows, "draws", len(scales))
         line = ["-", DASHED, "-", (0, (1, 1.5))][number % 4]
-        curve(axes, scales, rows, SHRINKS if number else GROWS, label.replace(", ", ",\n"), linestyle=line)
+        color = SHRINKS if number else GROWS
+        style.curve(axes, scales, rows, color, label.replace(", ", ",\n"), linestyle=line)
         if rows.min() < 0 < rows.max():
             edges = [np.interp(0, row, scales) for row in rows]
             axes.scatter(np.median(edges), 0, s=34, color=STEADY, zorder=3)
@@ -143,12 +133,12 @@ def transient_growth(norms: np.ndarray, limit: np.ndarray) -> Figure:
     >>> figure.axes[0].get_xlabel()
     'power $t$'
     """
-    norms = numbers("norms", norms, "draws", "D + 1")
-    limit = numbers("limit", limit, norms.shape[1])
+    norms = style.numbers("norms", norms, "draws", "D + 1")
+    limit = style.numbers("limit", limit, norms.shape[1])
     power = np.arange(len(limit))
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    curve(axes, power, np.ones(len(limit)), STEADY, r"$\rho(W)^t$")
-    curve(axes, power, norms, GROWS, r"$\Vert W^t\Vert_2$", linewidth=2.2)
-    curve(axes, power, limit, INK, "limit for\nlarge $n$", linewidth=1.2, linestyle=DASHED)
+    style.curve(axes, power, np.ones(len(limit)), STEADY, r"$\rho(W)^t$")
+    style.curve(axes, power, norms, GROWS, r"$\Vert W^t\Vert_2$")
+    style.curve(axes, power, limit, INK, "limit for\nlarge $n$", linewidth=1.2, linestyle=DASHED)
     axes.set(xlim=(0, power[-1]), ylim=(0, None), xlabel="power $t$", ylabel="size of the power")
     return figure

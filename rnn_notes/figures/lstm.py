@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import FAINT, INK, SHRINKS, STEADY, WIDTH, arrow, node, styled
+from rnn_notes.figures import style
+from rnn_notes.figures.style import FAINT, INK, SHRINKS, STEADY, WIDTH, styled
 
 
 @styled
@@ -46,14 +47,14 @@ def lstm_step(c_before: float, i: float, f: float, g: float, o: float) -> Figure
         y = -1.7 * row
         axes.text(-3.4, y, f"{name}:\n{formula}", va="center")
         before = (1, y - 0.78)
-        node(axes, before, "$h^{(t-1)}$", radius=0.43)
+        style.node(axes, before, "$h^{(t-1)}$", radius=0.43)
         for place, (label, value) in enumerate(chain):
             here = (2 * place, y)
-            node(axes, here, label, radius=0.43)
+            style.node(axes, here, label, radius=0.43)
             if place:
-                arrow(axes, (2 * place - 2, y), here, INK, 1.5, radius=0.43)
+                style.arrow(axes, (2 * place - 2, y), here, INK, 1.5, radius=0.43)
             if label in ("$i$", "$f$", "$g$", "$o$"):
-                arrow(axes, before, here, FAINT, 0.9, radius=0.43)
+                style.arrow(axes, before, here, FAINT, 0.9, radius=0.43)
             number = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
             axes.text(2 * place, y + 0.48, number, ha="center", va="bottom")
     return figure
@@ -86,13 +87,13 @@ def unrolled_lstm(steps: int = 3) -> Figure:
     axes.axis("off")
 
     def connect(start, end, color, width=1.5, bend=0.0):
-        arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=0.27, bend=bend)
+        style.arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=0.27, bend=bend)
 
     for t in range(steps + 1):
         h, c = (1.35 * t, 0), (1.35 * t, 1.25)
         h_before, c_before = (h[0] - 1.35, 0), (h[0] - 1.35, 1.25)
-        node(axes, c, f"$c^{{({t})}}$")
-        node(axes, h, f"$h^{{({t})}}$")
+        style.node(axes, c, f"$c^{{({t})}}$")
+        style.node(axes, h, f"$h^{{({t})}}$")
         if t == 0:
             continue
         connect(c_before, c, FAINT)
@@ -105,7 +106,7 @@ def unrolled_lstm(steps: int = 3) -> Figure:
         connect(c, h_before, SHRINKS, bend=0.12)
         connect(h, h_before, SHRINKS, bend=-0.42)
     loss = (h[0] + 0.95, 0)
-    node(axes, loss, f"$L^{{({steps})}}$")
+    style.node(axes, loss, f"$L^{{({steps})}}$")
     connect(h, loss, FAINT)
     connect(loss, h, SHRINKS, bend=-0.42)
     axes.text(c[0] + 0.38, 1.25, "the cell path", color=STEADY, va="center")

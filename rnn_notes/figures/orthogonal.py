@@ -6,24 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import (
-    DASHED,
-    GUIDE,
-    INK,
-    PAPER,
-    STEADY,
-    WIDTH,
-    check_names,
-    curve,
-    eigenvalue_plane,
-    label_end,
-    norm_axis,
-    numbers,
-    panels,
-    plane,
-    styled,
-    trend,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import DASHED, GUIDE, INK, PAPER, STEADY, WIDTH, styled
 
 
 @styled
@@ -50,15 +34,16 @@ def mirror_image(shape: np.ndarray, image: np.ndarray, halfway: np.ndarray) -> F
     >>> len(figure.axes[0].patches)
     2
     """
-    shape = numbers("shape", shape, 2, "n")
-    image, halfway = numbers("image", image, *shape.shape), numbers("halfway", halfway, *shape.shape)
+    shape = style.numbers("shape", shape, 2, "n")
+    image = style.numbers("image", image, *shape.shape)
+    halfway = style.numbers("halfway", halfway, *shape.shape)
     if not halfway.any():
         raise ValueError("halfway must hold a point other than 0: without one there is no mirror")
     figure, axes = plt.subplots(figsize=(WIDTH, 3.3))
     corners = np.concatenate([shape, image, np.zeros((2, 1))], axis=1)
     low, high = corners.min(axis=1), corners.max(axis=1)
     pad = 0.12 * max(high - low)
-    plane(axes, 1, xlabel="$x_1$", ylabel="$x_2$")
+    style.plane(axes, 1, xlabel="$x_1$", ylabel="$x_2$")
     axes.set(xlim=(low[0] - pad, high[0] + pad), ylim=(low[1] - pad, high[1] + pad))
     axes.plot(*np.stack([shape, image], axis=1), **GUIDE)
     axes.fill(*shape, facecolor=PAPER, edgecolor=INK, linewidth=1.6)
@@ -69,9 +54,9 @@ def mirror_image(shape: np.ndarray, image: np.ndarray, halfway: np.ndarray) -> F
     axes.axline((0, 0), end, color=INK, linewidth=1.2, linestyle=DASHED)
     axes.plot(*halfway, "o", color=INK, markersize=4)
     far = np.argmax(np.linalg.norm(shape - image, axis=0))
-    label_end(axes, "the shape", *shape[:, far])
-    label_end(axes, "its image", *image[:, far], STEADY)
-    label_end(axes, "halfway:\nthe mirror", *end)
+    style.label_end(axes, "the shape", *shape[:, far])
+    style.label_end(axes, "its image", *image[:, far], STEADY)
+    style.label_end(axes, "halfway:\nthe mirror", *end)
     return figure
 
 
@@ -101,14 +86,14 @@ def spectrum_panels(spectra: Sequence[np.ndarray], titles: Sequence[str]) -> Fig
     >>> len(figure.axes)
     2
     """
-    check_names("titles", titles, spectra)
+    style.check_names("titles", titles, spectra)
     spectra = [np.ravel(values).astype(complex) for values in spectra]
     if not all(values.size and np.isfinite(values).all() for values in spectra):
         raise ValueError("spectra must hold finite eigenvalues, at least one for each panel")
     reach = 1.12 * max(1, *(abs(values).max() for values in spectra))
-    figure, row = panels(titles, 0.75 + 0.9 * WIDTH / len(titles), sharex=True, sharey=True)
+    figure, row = style.panels(titles, 0.75 + 0.9 * WIDTH / len(titles), sharex=True, sharey=True)
     for axes, values in zip(row, spectra, strict=True):
-        eigenvalue_plane(axes, values, reach, size=7 if len(values) < 10 else 4.5)
+        style.eigenvalue_plane(axes, values, reach, size=7 if len(values) < 10 else 4.5)
         axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         axes.label_outer()
     return figure
@@ -137,11 +122,11 @@ def product_norms(norms: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    check_names("labels", labels, norms)
+    style.check_names("labels", labels, norms)
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     for values, label in zip(norms, labels, strict=True):
-        values = numbers(f"norms of {label!r}", values, "T + 1", positive=True)
-        curve(axes, np.arange(len(values)), values, trend(values[-1]), label)
-    norm_axis(axes, r"norm of the product, $\Vert\cdot\Vert_2$")
+        values = style.numbers(f"norms of {label!r}", values, "T + 1", positive=True)
+        style.curve(axes, np.arange(len(values)), values, style.trend(values[-1]), label)
+    style.norm_axis(axes, r"norm of the product, $\Vert\cdot\Vert_2$")
     axes.set(xlim=(0, max(map(len, norms)) - 1), xlabel="number of factors $t$")
     return figure

@@ -5,24 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from rnn_notes.figures.style import (
-    DASHED,
-    FAINT,
-    GUIDE,
-    INK,
-    SHRINKS,
-    SIZE,
-    STEADY,
-    arrow,
-    curve,
-    distance_axis,
-    guide,
-    jacobian,
-    numbers,
-    panels,
-    styled,
-    trend,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import DASHED, FAINT, GUIDE, INK, SHRINKS, STEADY, styled
 
 
 @styled
@@ -51,12 +35,12 @@ def gram_schmidt_steps(A: np.ndarray, along: np.ndarray, Q: np.ndarray) -> Figur
     >>> len(figure.axes)
     3
     """
-    first, second = numbers("A", A, 2, 2).T
-    along, Q = numbers("along", along, 2), numbers("Q", Q, 2, 2)
-    figure, (before, subtract, ready) = panels(["two columns", "subtract", "length one"], 2.3)
+    first, second = style.numbers("A", A, 2, 2).T
+    along, Q = style.numbers("along", along, 2), style.numbers("Q", Q, 2, 2)
+    figure, (before, subtract, ready) = style.panels(["two columns", "subtract", "length one"], 2.3)
 
     def vector(axes, end, label, place, color=INK, start=(0, 0)):
-        arrow(axes, start, end, color)
+        style.arrow(axes, start, end, color)
         at = (np.add(start, end) / 2) if any(start) else end
         axes.annotate(
             label, at, xytext=place, textcoords="offset points", color=color, ha="center", va="center"
@@ -105,18 +89,18 @@ def entry_histograms(raw: np.ndarray, fixed: np.ndarray, x: np.ndarray, density:
     >>> [axes.get_title() for axes in figure.axes]
     ['as it comes', 'signs fixed']
     """
-    x = numbers("x", x, "points")
-    density = numbers("density", density, len(x))
-    figure, (as_it_comes, signs_fixed) = panels(["as it comes", "signs fixed"], 2.4, sharey=True)
+    x = style.numbers("x", x, "points")
+    density = style.numbers("density", density, len(x))
+    figure, (as_it_comes, signs_fixed) = style.panels(["as it comes", "signs fixed"], 2.4, sharey=True)
     for axes, name, entry, color in [(as_it_comes, "raw", raw, FAINT), (signs_fixed, "fixed", fixed, STEADY)]:
-        entry = numbers(name, entry, "draws")
+        entry = style.numbers(name, entry, "draws")
         if not np.all(abs(entry) <= 1):
             raise ValueError(f"{name} must have values from -1 to 1, got {entry!r}")
         axes.hist(entry, np.linspace(-1, 1, 33), density=True, color=color, alpha=0.45)
         axes.plot(x, density, color=INK)
         axes.set(xlabel="entry $Q_{11}$", ylabel="density", xlim=(-1, 1), xticks=(-1, 0, 1))
         axes.label_outer()
-    as_it_comes.text(0.97, 0.97, "line: uniform", transform=as_it_comes.transAxes, ha="right", va="top")
+    as_it_comes.text(0.97, 0.6, "uniform", transform=as_it_comes.transAxes, ha="right", va="top")
     return figure
 
 
@@ -152,7 +136,7 @@ def norms_by_start(
     >>> figure.axes[0].get_title()
     'tanh'
     """
-    distance = numbers("distance", distance, "D")
+    distance = style.numbers("distance", distance, "D")
     starts = list(dict.fromkeys(start for setting in norms.values() for start in setting))
     if not 1 <= len(norms) <= 4 or not 1 <= len(starts) <= 4:
         raise ValueError(f"norms must have 1 to 4 settings and starts, got {len(norms)} and {len(starts)}")
@@ -161,17 +145,16 @@ def norms_by_start(
         start: {"linestyle": line, "linewidth": 2.4 if line == "solid" else 1.6}
         for start, line in zip(starts, lines, strict=False)
     }
-    figure, grid = panels(list(norms), 2.1, columns=2, sharex=True, sharey=True)
+    figure, grid = style.panels(list(norms), 2.1, columns=2, sharex=True, sharey=True)
     for axes, (setting, by_start) in zip(grid, norms.items(), strict=True):
-        guide(axes, 1)
         for start, rows in by_start.items():
-            rows = numbers(f"norms[{setting!r}][{start!r}]", rows, "draws", len(distance), positive=True)
-            curve(axes, distance, rows, trend(rows[:, -1]), **looks[start])
-        distance_axis(axes, distance)
-        axes.set(yscale="log", ylim=limits)
+            name = f"norms[{setting!r}][{start!r}]"
+            rows = style.numbers(name, rows, "draws", len(distance), positive=True)
+            style.curve(axes, distance, rows, style.trend(rows[:, -1]), **looks[start])
+        style.distance_axis(axes, distance)
+        style.norm_axis(axes, style.jacobian(), limits)
         axes.set_xticks([distance[0], (distance[0] + distance[-1]) / 2, distance[-1]])
         axes.label_outer()
-    figure.supylabel(jacobian(), size=SIZE)
     handles = [Line2D([], [], color=INK, **look) for look in looks.values()]
     figure.legend(
         handles, starts, loc="outside upper center", ncols=len(starts), handlelength=2.2, columnspacing=1.3

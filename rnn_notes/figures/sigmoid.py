@@ -4,20 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_notes.figures.style import (
-    FAINT,
-    GROWS,
-    INK,
-    SHRINKS,
-    WIDTH,
-    arrow,
-    curve,
-    guide,
-    norm_axis,
-    numbers,
-    panels,
-    styled,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import FAINT, GROWS, INK, SHRINKS, WIDTH, styled
 
 
 @styled
@@ -45,12 +33,12 @@ def activation_and_slope(z: np.ndarray, value: np.ndarray, slope: np.ndarray) ->
     '$z$'
     """
     z = _increasing("z", z)
-    value, slope = numbers("value", value, len(z)), numbers("slope", slope, len(z))
+    value, slope = style.numbers("value", value, len(z)), style.numbers("slope", slope, len(z))
     top = slope.argmax()
     figure, axes = plt.subplots(figsize=(WIDTH, 2.8))
-    guide(axes, slope[top])
+    style.guide(axes, slope[top])
     axes.plot(z, value, color=INK)
-    axes.plot(z, slope, color=SHRINKS, linewidth=2.2)
+    axes.plot(z, slope, color=SHRINKS)
     axes.fill_between(z, slope, color=SHRINKS, alpha=0.15, linewidth=0)
     axes.plot(z[top], slope[top], "o", color=SHRINKS, markersize=5)
     below = {"xytext": (0, -6), "textcoords": "offset points", "ha": "right", "va": "top"}
@@ -99,9 +87,9 @@ def slopes_in_use(
         )
     z = _increasing("z", z)
     edges = np.linspace(z[0], z[-1], 41)
-    figure, row = panels(list(slopes), 2.6, sharey=True)
+    figure, row = style.panels(list(slopes), 2.6, sharey=True)
     for axes, (name, slope) in zip(row, slopes.items(), strict=True):
-        slope = numbers(f"slopes[{name!r}]", slope, len(z))
+        slope = style.numbers(f"slopes[{name!r}]", slope, len(z))
         before, after = (np.histogram(samples[name], edges)[0] for samples in (start, trained))
         if not before.any() or not after.any():
             raise ValueError(f"start and trained must have values of {name!r} between {z[0]} and {z[-1]}")
@@ -109,7 +97,7 @@ def slopes_in_use(
         height = 0.9 / max(before.max(), after.max())
         axes.stairs(after * height, edges, fill=True, color=FAINT, alpha=0.45, label="trained")
         axes.stairs(before * height, edges, color=INK, linewidth=0.9, label="start")
-        axes.plot(z, slope, color=SHRINKS, linewidth=2.2, label=r"slope $\varphi'(z)$")
+        axes.plot(z, slope, color=SHRINKS, label=r"slope $\varphi'(z)$")
         axes.set(xlabel="$z$", xlim=(z[0], z[-1]), ylim=(0, 1.04), yticks=[0, 0.25, 0.5, 0.75, 1])
     handles, names = axes.get_legend_handles_labels()
     figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=3)
@@ -141,7 +129,7 @@ def growth_window(w: np.ndarray, low: np.ndarray, high: np.ndarray) -> Figure:
     'weight $w$'
     """
     w = _increasing("w", w)
-    low, high = numbers("low", low, len(w)), numbers("high", high, len(w))
+    low, high = style.numbers("low", low, len(w)), style.numbers("high", high, len(w))
     if w[0] <= 0:
         raise ValueError(f"w must be positive, got {w[0]!r}")
     if not np.all(low <= high):
@@ -154,7 +142,7 @@ def growth_window(w: np.ndarray, low: np.ndarray, high: np.ndarray) -> Figure:
     axes.plot(w, low, color=GROWS)
     axes.plot(w, high, color=GROWS)
     at = w[widest]
-    arrow(axes, (at, low[widest]), (at, high[widest]), INK, 1, arrowstyle="<->")
+    style.arrow(axes, (at, low[widest]), (at, high[widest]), INK, 1, arrowstyle="<->")
     axes.text(at + 0.5, 0.5, f"{high[widest] - low[widest]:.2f} wide\nat $w={at:.1f}$", va="center")
     right = {"x": w[-1] - 0.5, "ha": "right", "va": "center"}
     axes.text(y=0.92, s=r"$|w\,\sigma'|<1$: the gradient shrinks", color=SHRINKS, **right)
@@ -187,17 +175,17 @@ def factors_by_scale(scales: np.ndarray, taken: np.ndarray, given: np.ndarray) -
     >>> figure.axes[0].get_xscale()
     'log'
     """
-    scales = numbers("scales", scales, "N", positive=True)
-    taken = numbers("taken", taken, "draws", len(scales), positive=True)
-    given = numbers("given", given, *taken.shape, positive=True)
+    scales = style.numbers("scales", scales, "N", positive=True)
+    taken = style.numbers("taken", taken, "draws", len(scales), positive=True)
+    given = style.numbers("given", given, *taken.shape, positive=True)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     for factors, color, label in [
         (given, GROWS, "what\n$W_h$ gives"),
         (taken * given, INK, "together"),
         (taken, SHRINKS, "what $\\varphi'$\nleaves"),
     ]:
-        curve(axes, scales, factors, color, label)
-    norm_axis(axes, "factor on a gradient, per step")
+        style.curve(axes, scales, factors, color, label)
+    style.norm_axis(axes, "factor on a gradient, per step")
     axes.set(xscale="log", xlim=(scales[0], scales[-1]), xlabel="scale $g$ of $W_h$")
     axes.set_xticks([s for s in (1, 2, 4, 8, 16, 32, 64) if scales[0] <= s <= scales[-1]])
     axes.xaxis.set_major_formatter("{x:.0f}")
@@ -206,7 +194,7 @@ def factors_by_scale(scales: np.ndarray, taken: np.ndarray, given: np.ndarray) -
 
 
 def _increasing(name, x):
-    x = numbers(name, x, "N")
+    x = style.numbers(name, x, "N")
     if len(x) < 2 or not np.all(np.diff(x) > 0):
         raise ValueError(f"{name} must be at least two increasing numbers")
     return x

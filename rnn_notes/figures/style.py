@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,7 +52,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.7,
-    "lines.linewidth": 1.8,
+    "lines.linewidth": 2.0,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -61,7 +62,10 @@ STYLE = {
 }
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+Arguments = ParamSpec("Arguments")
+
+
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     """Return a drawing function that draws in this style, and leaves the reader's own settings alone."""
 
     @wraps(draw)
@@ -179,10 +183,10 @@ def jacobian(of: str = "h") -> str:
     return rf"$\Vert\,\partial {of}^{{(t)}}\!/\partial {of}^{{(k)}}\,\Vert_2$"
 
 
-def norm_axis(axes: Axes, label: str) -> None:
+def norm_axis(axes: Axes, label: str, limits: tuple[float, float] | None = None) -> None:
     """Make y the axis of norms that begin at 1: powers of ten, and 1 among them with its guide."""
     guide(axes, 1)
-    axes.set(yscale="log", ylabel=label)
+    axes.set(yscale="log", ylabel=label, ylim=limits)
     low, high = np.log10(axes.get_ylim())
     powers = plt.MaxNLocator(6, integer=True).tick_values(low, high)
     axes.set_yticks(10.0 ** powers[(low <= powers) & (powers <= high)])
@@ -218,7 +222,17 @@ def node(axes: Axes, at: tuple[float, float], label: str, color: str = INK, radi
     axes.text(*at, label, ha="center", va="center", color=color, zorder=3)
 
 
-def arrow(axes, start, end, color, width=1.8, *, radius=None, bend=0.0, **settings) -> None:
+def arrow(
+    axes: Axes,
+    start: Sequence[float],
+    end: Sequence[float],
+    color: str,
+    width: float = 1.8,
+    *,
+    radius: float | None = None,
+    bend: float = 0.0,
+    **settings,
+) -> None:
     """Draw an arrow, between the rims of two nodes of this radius or from point to point."""
     if radius is not None:
         rims = [Circle(at, radius + 0.03, transform=axes.transData) for at in (start, end)]

@@ -8,23 +8,8 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rnn_notes.figures.style import (
-    DASHED,
-    FAINT,
-    GROWS,
-    INK,
-    SHRINKS,
-    STEADY,
-    WIDTH,
-    check_names,
-    curve,
-    guide,
-    jacobian,
-    norm_axis,
-    numbers,
-    panels,
-    styled,
-)
+from rnn_notes.figures import style
+from rnn_notes.figures.style import DASHED, FAINT, GROWS, INK, SHRINKS, STEADY, WIDTH, styled
 
 
 @styled
@@ -53,14 +38,14 @@ def norms_by_word(words: Sequence[str], norms: Sequence[np.ndarray], labels: Seq
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    check_names("labels", labels, norms, most=2)
+    style.check_names("labels", labels, norms, most=2)
     place = np.arange(len(words))
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     looks = [(INK, {"marker": "o"}), (SHRINKS, {"marker": "s", "linestyle": DASHED})]
     for rows, label, (color, look) in zip(norms, labels, looks, strict=False):
-        rows = numbers(f"norms of {label!r}", rows, "draws", len(words), positive=True)
-        curve(axes, place, rows, color, label, markersize=3.6, **look)
-    norm_axis(axes, jacobian())
+        rows = style.numbers(f"norms of {label!r}", rows, "draws", len(words), positive=True)
+        style.curve(axes, place, rows, color, label, markersize=3.6, **look)
+    style.norm_axis(axes, style.jacobian())
     axes.set_xticks(place, words, rotation=60, ha="right", rotation_mode="anchor")
     axes.set(xlabel="word $t$ with the loss")
     return figure
@@ -90,14 +75,14 @@ def truncation_schedules(reached: Sequence[np.ndarray], titles: Sequence[str]) -
     >>> figure.axes[1].get_title()
     'window'
     """
-    check_names("titles", titles, reached)
+    style.check_names("titles", titles, reached)
     reached = [np.asarray(panel, bool) for panel in reached]
     T = len(reached[0])
     lower = np.tri(T, dtype=bool)
     for panel in reached:
         if panel.shape != (T, T) or np.any(panel & ~lower):
             raise ValueError(f"reached must have shape ({T}, {T}) and only k <= t, got {panel.shape}")
-    figure, grid = panels(titles, 2.5, columns=2, sharex=True, sharey=True)
+    figure, grid = style.panels(titles, 2.5, columns=2, sharex=True, sharey=True)
     for axes, panel in zip(grid, reached, strict=True):
         squares = [Rectangle((k + 0.56, t + 0.56), 0.88, 0.88) for t, k in np.argwhere(panel)]
         axes.add_collection(PatchCollection(squares, color=STEADY, linewidth=0))
@@ -147,17 +132,17 @@ def accuracy_by_window(
     >>> len(figure.axes)
     2
     """
-    accuracy = numbers("accuracy", accuracy, "distances", "windows", "seeds")
+    accuracy = style.numbers("accuracy", accuracy, "distances", "windows", "seeds")
     if not np.all((accuracy >= 0) & (accuracy <= 1)):
         raise ValueError("accuracy must be from 0 to 1")
     distances, count, seeds = accuracy.shape
-    windows, needed = numbers("windows", windows, count), numbers("needed", needed, distances)
-    check_names("titles", titles, accuracy)
+    windows, needed = style.numbers("windows", windows, count), style.numbers("needed", needed, distances)
+    style.check_names("titles", titles, accuracy)
     place, spread = np.arange(count), np.linspace(-0.09, 0.09, seeds)
-    figure, row = panels(titles, 2.6, sharey=True)
+    figure, row = style.panels(titles, 2.6, sharey=True)
     for axes, rows, reach in zip(row, accuracy, needed, strict=True):
         enough = windows >= reach
-        guide(axes, chance, "chance" * (axes is row[-1]))
+        style.guide(axes, chance, "chance" * (axes is row[-1]))
         axes.plot(place, np.median(rows, axis=1), color=INK, linewidth=1)
         for among, color, marker in ((enough, STEADY, "o"), (~enough, SHRINKS, "v")):
             x = (place[among, None] + spread).T
@@ -195,13 +180,13 @@ def derivative_by_window(windows: np.ndarray, derivative: np.ndarray, full: floa
     >>> figure.axes[0].get_xlabel()
     'window $K$ in steps'
     """
-    windows = numbers("windows", windows, "W")
-    derivative = numbers("derivative", derivative, len(windows))
+    windows = style.numbers("windows", windows, "W")
+    derivative = style.numbers("derivative", derivative, len(windows))
     if not np.isfinite(full) or full == 0:
         raise ValueError(f"full must be finite and not zero, got {full!r}")
     figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
     axes.axhline(0, color=INK, linewidth=0.7)
-    guide(axes, full, "full")
+    style.guide(axes, full, "full")
     axes.plot(windows, derivative, color=FAINT, linewidth=0.8)
     wrong = derivative * full < 0
     for at, color, marker, label in [(wrong, GROWS, "^", "wrong sign"), (~wrong, STEADY, "o", "right sign")]:
