@@ -15,6 +15,7 @@ release = version = rnn_notes.__version__
 extensions = [
     "execution",  # runs the cells, in parallel, keyed by what they depend on
     "code_links",  # code names in cells link to the reference
+    "figure_links",  # figure functions in the reference link to what the pages draw with them
     "changes",  # reads every page again when they change what they show of one another
     "katex",  # formulas, rendered at build time
     "appearance",  # the mark, the site's address, numbers in the text

@@ -166,3 +166,19 @@ def test_nothing_is_left_unrendered(page):
     assert not soup.select(".problematic, .system-message, .katex-error")
     numbers = [tag.text for tag in soup.select(".pasted-text")]
     assert not [number for number in numbers if re.search(r"^\W*$|nan|inf|None|['\"]", number)]
+
+
+def test_each_figure_function_leads_to_what_it_draws():
+    entries = parsed("reference.html").select('dt[id^="rnn_notes.figures."]')
+    names = {entry["id"].rpartition(".")[2]: entry.find_next_sibling("dd") for entry in entries}
+    assert len(names) > 30
+    for name, entry in names.items():
+        figures = [link["href"] for link in entry.select('a.internal[href*="#fig-"]')]
+        assert bool(figures) == (name != "mark"), name
+        for url in figures:
+            cell = (
+                parsed(target("reference.html", url))
+                .find(id=urlsplit(url).fragment)
+                .find_parent(class_="cell")
+            )
+            assert f"figures.{name}(" in cell.text

@@ -1,5 +1,6 @@
 """The figures of the pages: one module per page, one function per figure, all in one style.
 
+What several pages draw is in the module of the first. A module is loaded when one of its figures is asked for.
 Every function takes numbers that its page computed, and returns a Matplotlib figure. In a script or at a
 prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savefig("name.svg")``.
 """
@@ -9,7 +10,7 @@ prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savef
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # for editors; at run time a figure's module is loaded when the figure is asked for
+if TYPE_CHECKING:  # for editors, which do not run __getattr__
     from rnn_notes.figures.chain_rule import *
     from rnn_notes.figures.clipping import *
     from rnn_notes.figures.eigenvalues import *
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # for editors; at run time a figure's module is loaded when t
     from rnn_notes.figures.sigmoid import *
     from rnn_notes.figures.truncation import *
 
-FIGURES = {  # the figures of each page, in its order
+FIGURES = {  # module: its figures, in the order of the page
     "index": ("mark", "norms_by_distance"),
     "chain_rule": ("unrolled_graph", "jacobian_norm_map", "factors_by_distance"),
     "sigmoid": ("activation_and_slope", "slopes_in_use", "growth_window", "factors_by_scale"),
@@ -44,18 +45,18 @@ FIGURES = {  # the figures of each page, in its order
     "lstm": ("lstm_step", "unrolled_lstm"),
     "experiments": ("errors_by_network", "errors_by_length", "learning_curves"),
 }
-_PAGES = {name: page for page, names in FIGURES.items() for name in names}
+_MODULES = {name: module for module, names in FIGURES.items() for name in names}
 
-__all__ = [*_PAGES]
+__all__ = [*_MODULES]
 
 
 def __getattr__(name):
     if name == "style" or name in FIGURES:
         return import_module(f"{__name__}.{name}")
-    if name not in _PAGES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PAGES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__():
-    return sorted({*globals(), *FIGURES, *_PAGES})
+    return sorted({*globals(), *FIGURES, *_MODULES})
