@@ -1,7 +1,7 @@
 """The figures of the pages: one module per page, one function per figure, all in one style.
 
-What several pages draw is in the module of the first. A module is loaded when one of its figures is asked for.
-Every function takes numbers that its page computed, and returns a Matplotlib figure. In a script or at a
+What several pages draw is in the module of the first; a module is loaded when one of its figures is asked
+for. Every function takes numbers that its page computed, and returns a Matplotlib figure. In a script or at a
 prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savefig("name.svg")``.
 """
 
@@ -36,11 +36,7 @@ FIGURES = {  # module: its figures, in the order of the page
     "initialization": ("spectrum_disk", "growth_by_scale", "transient_growth"),
     "clipping": ("loss_surface", "steps_from_a_wall", "clipped_directions", "errors_by_threshold"),
     "orthogonal": ("mirror_image", "spectrum_panels", "product_norms"),
-    "orthogonal_initialization": (
-        "gram_schmidt_steps",
-        "entry_histograms",
-        "norms_by_start",
-    ),
+    "orthogonal_initialization": ("gram_schmidt_steps", "entry_histograms", "norms_by_start"),
     "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
     "lstm": ("lstm_step", "unrolled_lstm"),
     "experiments": ("errors_by_network", "errors_by_length", "learning_curves"),
