@@ -17,6 +17,7 @@ extensions = [
     "code_links",  # code names in cells link to the reference
     "figure_links",  # figure functions in the reference link to what the pages draw with them
     "changes",  # reads every page again when they change what they show of one another
+    "reading_time",  # {minutes}`core`
     "katex",  # formulas, rendered at build time
     "appearance",  # the mark, the site's address, numbers in the text
     "myst_nb",

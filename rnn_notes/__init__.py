@@ -10,10 +10,11 @@ Each module holds one idea and belongs to one lecture:
 * `rnn_notes.orthogonal`: Gram-Schmidt, Householder reflections, random orthogonal matrices;
 * `rnn_notes.lstm`: long short-term memory.
 
-Two more run the experiments:
+Three more run and show the experiments:
 
 * `rnn_notes.tasks`: tasks that need a memory;
-* `rnn_notes.training`: a readout, optimizers, and the training loop.
+* `rnn_notes.training`: a readout, optimizers, and the training loop;
+* `rnn_notes.tables`: results in rows.
 
 * `rnn_notes.figures`: what the pages draw; only this part needs Matplotlib, so it is imported by itself.
 
@@ -45,6 +46,7 @@ from rnn_notes.spectrum import (
     spectral_norm,
     spectral_radius,
 )
+from rnn_notes.tables import Table, table
 from rnn_notes.tasks import Task, adding, agreement, copying, temporal_order
 from rnn_notes.training import (
     SGD,
@@ -74,6 +76,7 @@ __all__ = [
     "RNNGradients",
     "Readout",
     "ReadoutGradients",
+    "Table",
     "Task",
     "adding",
     "agreement",
@@ -103,6 +106,7 @@ __all__ = [
     "sigmoid",
     "spectral_norm",
     "spectral_radius",
+    "table",
     "tanh",
     "temporal_order",
 ]

@@ -58,7 +58,7 @@ def test_every_public_name_says_what_it_is_and_shows_it(name):
             assert f"\n{section}\n-----" in doc, section
         for parameter in inspect.signature(value).parameters:
             assert re.search(rf"^(\w+, )*{parameter}(, \w+)* : ", doc, re.MULTILINE), parameter
-    result = name.endswith(("Gradients", "State", "Motion", "History"))  # shown where it is returned
+    result = name.endswith(("Gradients", "State", "Motion", "History", "Table"))  # shown where it is returned
     assert result or ">>> " in doc
 
 
