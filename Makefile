@@ -67,7 +67,7 @@ environment:
 		rm -rf .venv; \
 		$(PYTHON) -m venv .venv >/dev/null 2>&1 \
 			|| say "Python's venv module does not work here; install it (Debian, Ubuntu: apt install python3-venv), then run make again"; \
-		"$(BIN)/python" -m pip --disable-pip-version-check install --quiet --retries 1 --requirement requirements.txt >.venv/install.log 2>&1 \
+		"$(BIN)/python" -m pip --disable-pip-version-check install --quiet --retries 1 --require-hashes --requirement requirements.txt >.venv/install.log 2>&1 \
 			|| say "the packages could not be installed; check the connection to the package index, then run make again (pip's own words are in .venv/install.log)"; \
 		grep -v -e '^#' requirements.txt >.venv/requirements; }; \
 	rm -f .venv/ready; \
