@@ -20,6 +20,7 @@ help:
 	@echo "make live        serve the site, rebuild and reload on every save"
 	@echo "make bench       time the package beside bare matrix products, and PyTorch if installed"
 	@echo "make experiments do the long runs of the experiments page again (a quarter of an hour)"
+	@echo "                 (on a Dask cluster: make experiments SCHEDULER=tcp://address:8786)"
 	@echo "make linkcheck   try every outside link (needs the internet)"
 	@echo "make clean       delete what was built; the environment in .venv stays"
 	@echo "make help        this list"
@@ -47,7 +48,7 @@ bench: environment
 	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
 
 experiments: environment
-	@"$(BIN)/python" -m rnn_notes._experiments
+	@"$(BIN)/python" docs/_experiments.py $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
 linkcheck: environment
 	@"$(BIN)/python" -m sphinx $(OPTIONS) --builder linkcheck -d _build/linkcheck/doctrees docs _build/linkcheck

@@ -1,15 +1,22 @@
 """The long runs of the page "Published results, run again": `make experiments` writes their results.
 
-Everything is drawn from the seeds, and each run uses one thread, so that a run gives the same numbers again
-on the same machine. Several runs go at the same time.
+A run depends on its arguments alone: everything is drawn from the seed, and one thread computes. So it gives
+the same numbers again on the same machine, in whatever process. Another experiment is another entry of
+`SETTINGS`; what is no training needs another function in place of `run`, and `sweep` spreads its calls.
 """
 
+import argparse
 import json
 import os
 import platform
 import subprocess
+import sys
 import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,7 +25,7 @@ import numpy as np
 import rnn_notes as rn
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = Path(__file__).with_name("data") / "experiments.json"
+RESULTS = ROOT / "rnn_notes" / "data" / "experiments.json"
 SEEDS = range(5)
 HIDDEN = 50
 BLOCK = 200  # updates that one point of a learning curve averages
@@ -103,7 +110,7 @@ def run(task, network, length, clip, seed, steps=None):
     W_y = rn.glorot_uniform((problem.outputs, HIDDEN), rng, dtype=np.float32)
     readout = rn.Readout(W_y, np.zeros(problem.outputs, np.float32))
     rate = setting["rates"].get(network.split(",")[0], setting["rates"]["other"])
-    start = time.process_time()
+    start = time.thread_time()
     history = rn.fit(
         net,
         readout,
@@ -128,7 +135,8 @@ def run(task, network, length, clip, seed, steps=None):
         "error": _digits(error[-50:].mean()) if len(error) else None,
         "curve": [_digits(error[at : at + BLOCK].mean()) for at in range(0, len(error), BLOCK)],
         "largest_norm": _digits(history.gradient_norm.max()) if len(error) else None,
-        "seconds": round(time.process_time() - start, 1),
+        "seconds": round(time.thread_time() - start, 1),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
 
 
@@ -136,36 +144,113 @@ def _digits(number):
     return float(f"{number:.3g}")
 
 
+def versions():
+    """Return what a result depends on beside its function and arguments; of the package, a hash."""
+    sources = sorted(Path(rn.__file__).parent.glob("*.py"))
+    code = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    return {"python": platform.python_version(), "numpy": np.__version__, "rnn_notes": code[:12]}
+
+
+def call(function, arguments, expected):
+    """Call a function where the versions are the expected ones."""
+    if (found := versions()) != expected:
+        raise RuntimeError(f"worker {platform.node()} has {found}, and the sweep {expected}")
+    return function(*arguments)
+
+
+def sweep(function, every, executor, journal):
+    """Yield `function(*arguments)` for all arguments in `every`, in the order in which the results come.
+
+    Parameters
+    ----------
+    function : callable
+        What is the same for the same arguments. It returns what JSON can hold, and so are its arguments.
+    every : list of tuple
+        The arguments of each call.
+    executor : concurrent.futures.Executor
+        Where the calls run: processes, threads, the workers of a cluster.
+    journal : Path
+        The file that keeps each result as soon as it is there, so that a sweep that was stopped goes on.
+    """
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with journal.open("a+b") as file:
+        file.seek(0)
+        text = file.read()
+        file.truncate(text.rfind(b"\n") + 1)  # the last line may have been cut off
+        lines = text.split(b"\n")[:-1]
+        done = {tuple(arguments): result for arguments, result in map(json.loads, lines)}
+        yield from (done[arguments] for arguments in every if arguments in done)
+        waiting = {
+            executor.submit(call, function, arguments, versions()): arguments
+            for arguments in every
+            if arguments not in done
+        }
+        try:
+            for future in as_completed(waiting):
+                result = future.result()
+                file.write(json.dumps([waiting[future], result]).encode() + b"\n")
+                file.flush()
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def workers(scheduler=None):
+    """Give an executor: processes of this machine, or the workers of the Dask cluster at an address."""
+    if scheduler is None:
+        for library in ("OMP", "OPENBLAS", "MKL"):
+            os.environ[library + "_NUM_THREADS"] = "1"  # for the new processes, whose NumPy reads it
+        os.environ["VECLIB_MAXIMUM_THREADS"] = "1"
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            yield pool
+        return
+    from distributed import Client
+    from distributed.versions import VersionMismatchWarning
+
+    try:
+        with warnings.catch_warnings(action="error", category=VersionMismatchWarning):
+            client = Client(scheduler)  # code for another Python would take a worker down, and the sweep wait
+    except (OSError, ValueError, VersionMismatchWarning) as error:
+        sys.exit(f"no workers at {scheduler}: {error}")
+    with client:
+        client.upload_file(__file__)  # the workers have the package, but not what only the site needs
+        yield client.get_executor()
+
+
 def _git(*arguments):
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
     return done.stdout.strip()
 
 
-def _run(arguments):
-    return run(*arguments)
-
-
 def main():
     """Do all runs, and write `RESULTS`."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ[name] = "1"  # for the new processes, whose NumPy reads it
-    start, every, done = time.perf_counter(), runs(), []
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, as in tcp://10.0.0.1:8786")
+    scheduler = parser.parse_args().scheduler
+    every, done = runs(), []
     commit = _git("rev-parse", "HEAD")
-    if _git("status", "--porcelain", "--", "rnn_notes", ":!rnn_notes/figures", ":!rnn_notes/data"):
+    sources = ["docs/_experiments.py", "rnn_notes", ":!rnn_notes/figures", ":!rnn_notes/data"]
+    if _git("status", "--porcelain", "--", *sources):
         commit += ", with changes"
-    with get_context("spawn").Pool() as pool:
-        for result in pool.imap_unordered(_run, every):
-            done.append(result)
-            text = "{task}, {network}, {length}, clip {clip}, seed {seed}: {outcome}, {steps} steps"
-            print(f"{len(done)}/{len(every)} ", text.format(**result), flush=True)
+    basis = sha256(repr(versions()).encode() + Path(__file__).read_bytes()).hexdigest()
+    journal = ROOT / "_build" / "experiments" / f"{basis[:16]}.jsonl"
+    try:
+        with workers(scheduler) as executor:
+            for result in sweep(run, every, executor, journal):
+                done.append(result)
+                text = "{task}, {network}, {length}, clip {clip}, seed {seed}: {outcome}, {steps} steps"
+                print(f"{len(done)}/{len(every)} ", text.format(**result), flush=True)
+    except KeyboardInterrupt:
+        sys.exit(f"stopped; the same command goes on after {len(done)} of {len(every)} runs")
     order = {key: place for place, key in enumerate(sorted(every, key=str))}
     done.sort(key=lambda r: order[r["task"], r["network"], r["length"], r["clip"], r["seed"]])
     document = {
         "command": "make experiments",
         "commit": commit,
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "minutes": round((time.perf_counter() - start) / 60, 1),
+        "machine": "; ".join(sorted({result.pop("machine") for result in done})),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "seeds": list(SEEDS),
@@ -175,10 +260,12 @@ def main():
     }
     rows = ",\n".join(json.dumps(row, sort_keys=True, separators=(",", ":")) for row in done)
     head = json.dumps(document, sort_keys=True, indent=1)
-    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(head[:-2] + ',\n "runs": [\n' + rows + "\n]}\n", encoding="utf-8")
+    journal.unlink()
     print("Wrote", RESULTS)
 
 
 if __name__ == "__main__":
-    main()
+    import _experiments  # by the name under which workers import it
+
+    _experiments.main()
