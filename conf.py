@@ -1,6 +1,7 @@
 """Sphinx configuration. The pages are in docs/, and their own machinery in docs/_extensions."""
 
 import sys
+import tomllib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "docs" / "_extensions"))
@@ -11,6 +12,8 @@ project = "rnn-notes"
 author = "The rnn-notes authors"
 copyright = "2026, " + author + ". Text CC BY 4.0, code BSD-3-Clause"
 release = version = rnn_notes.__version__
+with open(Path(__file__).with_name("pyproject.toml"), "rb") as file:
+    repository = tomllib.load(file)["project"].get("urls", {}).get("Repository", "")
 
 extensions = [
     "execution",  # runs the cells, in parallel, keyed by what they depend on
@@ -63,5 +66,8 @@ html_copy_source = False
 html_domain_indices = False  # genindex has it all
 html_theme_options = {
     "top_of_page_buttons": [],
+    "source_repository": repository,  # page.html links to it
+    "source_branch": "main",
+    "source_directory": "docs/",
     "light_css_variables": {"font-stack": "'Lecture Serif', Georgia, serif"},
 }
