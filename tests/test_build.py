@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
     "conf.py",
+    "pyproject.toml",
     "Makefile",
     "rnn_notes",
     "docs/_extensions",

@@ -1,0 +1,211 @@
+"""What surrounds the package: what is installed, what is pinned, what is published, where things are."""
+
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import flit_core.buildapi
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import rnn_notes
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def files(pattern):
+    return {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.is_file()}
+
+
+def test_a_reader_installs_the_package_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    wheel = flit_core.buildapi.build_wheel(tmp_path)
+    installed = {name for name in zipfile.ZipFile(tmp_path / wheel).namelist() if ".dist-info/" not in name}
+    assert {name.partition("/")[0] for name in installed} == {"rnn_notes"}
+    expected = {name for name in files("rnn_notes/**/*") if "/__pycache__/" not in name}
+    assert installed == expected
+    needed = {"__init__.py", "py.typed", "data/experiments.json", "figures/LectureSerif-Regular.otf"}
+    assert {f"rnn_notes/{name}" for name in needed} <= installed
+
+
+def test_versions_agree(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # conf.py adds to it
+    citation = yaml.safe_load(read("CITATION.cff"))
+    config = runpy.run_path(str(ROOT / "conf.py"))
+    places = {
+        "CITATION.cff": citation["version"],
+        "conf.py": config["release"],
+        "the installed package": version("rnn-notes"),
+    }
+    assert places == dict.fromkeys(places, rnn_notes.__version__)
+    assert citation["license"] == PROJECT["project"]["license"]
+
+
+def test_versions_of_python_agree():
+    """The oldest Python, wherever it is said, and all from it on in the tests of the host."""
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=")
+    for place in ("README.md", "docs/index.md", "Makefile"):
+        assert set(re.findall(r"Python (3\.\d+) or newer", read(place))) == {oldest}, place
+    assert f"sys.version_info < ({oldest.replace('.', ', ')})" in read("Makefile")
+    assert f"--python-version {oldest} " in read("requirements.txt").splitlines()[1]
+    tested = yaml.safe_load(read(".github/workflows/site.yml"))["jobs"]["test"]["strategy"]["matrix"][
+        "python"
+    ]
+    minors = [int(python.removeprefix("3.")) for python in tested]
+    assert tested[0] == oldest
+    assert minors == list(range(minors[0], minors[-1] + 1))
+
+
+def test_what_make_installs_is_pinned_with_hashes():
+    lines = read("requirements.txt").replace("\\\n", " ").splitlines()
+    command = lines[1]
+    pins = {}
+    for line in lines:
+        if not line.startswith("#"):
+            requirement = Requirement(line.partition("--hash")[0])
+            (pin,) = requirement.specifier
+            assert pin.operator == "==", line
+            assert re.search(r"--hash=sha256:[0-9a-f]{64}( |$)", line), f"{requirement} has no hash"
+            pins[canonicalize_name(requirement.name)] = pin.version
+    groups = re.findall(r"--group (\w+)", command)
+    assert {"site", "test", "cluster"} <= set(groups)
+    wanted = PROJECT["project"]["dependencies"] + PROJECT["build-system"]["requires"]
+    wanted += [requirement for group in groups for requirement in PROJECT["dependency-groups"][group]]
+    for requirement in map(Requirement, wanted):
+        pin = pins.get(canonicalize_name(requirement.name), "")
+        assert pin and requirement.specifier.contains(pin), requirement
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_actions_are_pinned_by_commit():
+    uses = [line for workflow in WORKFLOWS for line in re.findall(r"uses: *(.+)", read(workflow))]
+    assert uses
+    for line in uses:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+    assert len(set(uses)) == len({line.partition("@")[0] for line in uses}), "one action in two versions"
+
+
+def test_code_runs_without_write_permissions_and_publishing_waits_for_the_tests():
+    writing = []
+    for workflow in (yaml.safe_load(read(path)) for path in WORKFLOWS):
+        assert workflow["permissions"] == {"contents": "read"}
+        for name, job in workflow["jobs"].items():
+            if "write" in job.get("permissions", {}).values():
+                writing.append(name)
+                assert "test" in job["needs"]
+                assert not [step for step in job["steps"] if "run" in step or "checkout" in step["uses"]]
+    assert writing == ["publish"]
+
+
+def tables(text):
+    """Return the cells of all tables of a Markdown text as lists of rows."""
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    return [
+        [[cell.strip() for cell in row.strip("| ").split("|")] for row in block.splitlines()]
+        for block in blocks
+    ]
+
+
+def named(text):
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def test_contributing_says_where_everything_is():
+    text = read("CONTRIBUTING.md")
+    head, _, *rows = tables(text)[0]
+    folders = [named(cell)[0] for cell in head]
+    rows = [
+        [[folder + name for name in named(cell)] for folder, cell in zip(folders, row, strict=True)]
+        for row in rows
+    ]
+    for (page,), modules, drawing, tests in rows:
+        stem = Path(page).stem
+        assert drawing == [f"rnn_notes/figures/{stem}.py"]
+        assert tests == [f"tests/test_{Path(module).stem}.py" for module in modules]
+        words = set(re.findall(r"\w+", read(page)))
+        for module in modules:
+            module = import_module(module.removesuffix(".py").replace("/", "."))
+            own = {
+                name
+                for name in rnn_notes.__all__
+                if getattr(getattr(rnn_notes, name), "__module__", "") == module.__name__
+            }
+            assert own & words, f"{page} uses nothing of {module.__name__}"
+    said = {name for row in rows for cell in row for name in cell} | set(named(text))
+    there = {
+        name
+        for pattern in ("docs/*.md", "docs/*.py", "docs/_extensions/*.py", "rnn_notes/**/*.py", "tests/*.py")
+        for name in files(pattern)
+    }
+    assert there - said == set(), "not in the tables"
+    paths = {name for name in said if re.fullmatch(r"(docs|rnn_notes|tests)/[\w./]+", name)}
+    assert {name for name in paths if not (ROOT / name).exists()} == set()
+
+
+def test_links_of_contributing_lead_somewhere():
+    for name in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", read(name)):
+            assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("address", [None, "https://github.com/someone/rnn-notes"])
+def test_the_address_of_the_repository_is_one_setting(address, tmp_path):
+    """Set, every page links to its source and to a new issue; not set, there is no link."""
+    project = re.sub(
+        r"^# (?=\[project\.urls\])|^# (?=Repository = )", "", read("pyproject.toml"), flags=re.MULTILINE
+    )
+    if address:
+        project = re.sub(r'(?<=\nRepository = ").*(?=")', address, project)
+        assert tomllib.loads(project)["project"]["urls"] == {"Repository": address}
+    else:
+        project = re.sub(r"\n(\[project\.urls\]|Repository = ).*", "", project)
+        assert "urls" not in tomllib.loads(project)["project"]
+    (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+    shutil.copy(ROOT / "conf.py", tmp_path)
+    for name in ("docs/_extensions", "docs/_static", "docs/_templates"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "docs" / "references.bib", tmp_path / "docs")
+    (tmp_path / "docs" / "index.md").write_text("# Home\n\nText.\n", encoding="utf-8")
+    command = [
+        "-m",
+        "sphinx",
+        "-c",
+        ".",
+        "-q",
+        "--fail-on-warning",
+        "--builder",
+        "html",
+        "docs",
+        "_build/html",
+    ]
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = {}
+    for name in ("index", "genindex", "search"):
+        text = Path(tmp_path, "_build", "html", f"{name}.html").read_text(encoding="utf-8")
+        links = BeautifulSoup(text, "html.parser").select(".repository a")
+        pages[name] = {link.text: link["href"] for link in links}
+    if not address:
+        assert pages == {"index": {}, "genindex": {}, "search": {}}
+        return
+    for name, links in pages.items():
+        assert links.pop("Report a mistake") == f"{address}/issues/new?title={name}"
+    source = {"Source of this page": f"{address}/blob/main/docs/index.md?plain=true"}
+    assert pages == {"index": source, "genindex": {}, "search": {}}
