@@ -1,81 +1,20 @@
-"""The pages as they are written: what a reader copies works, and every figure has its words."""
+"""The pages as they are written: their examples run, their lines are short, every figure has its words."""
 
 import doctest
-import os
 import re
-import subprocess
-import sys
-from importlib.metadata import packages_distributions, requires
-from pathlib import Path
+import textwrap
 
 import numpy as np
 import pytest
-from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
-
-ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("[!_]*.md"))
-EXECUTED = [page for page in PAGES if is_myst_markdown_notebook(page.read_text(encoding="utf-8"))]
-
-
-def by_name(page):
-    return page.name
+from markdown_it import MarkdownIt
+from mdit_py_plugins.colon_fence import colon_fence_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.front_matter import front_matter_plugin
+from mdit_py_plugins.myst_blocks import myst_block_plugin
+from pages import EXECUTED, ROOT, WRITTEN, by_name, cells, shown
 
 
-def cells(page):
-    """Return the code cells of a page."""
-    notebook = read_myst_markdown_notebook(page.read_text(encoding="utf-8"))
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def copied(page):
-    """Return what the copy buttons of a page give: the code of each cell that is shown."""
-    hidden = {"remove-cell", "remove-input"}
-    return [cell.source for cell in cells(page) if not hidden & set(cell.metadata.get("tags", []))]
-
-
-def packages_of_a_reader():
-    """Return the import names that come with `pip install` of the package."""
-    found, waiting = set(), ["rnn-notes"]
-    while waiting:
-        name = re.match(r"[\w.-]+", waiting.pop())[0].lower()
-        if name not in found:
-            found.add(name)
-            waiting += [r for r in requires(name) or [] if "extra ==" not in r]
-    modules = packages_distributions().items()
-    return {module for module, names in modules if found & {name.lower() for name in names}}
-
-
-# In the environment of the tests far more can be imported than a reader has: the rest is barred.
-ONLY_THE_PACKAGE = """
-import sys
-class Bar:
-    def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] in {barred}:
-            raise ModuleNotFoundError(name + " does not come with rnn-notes", name=name)
-sys.meta_path.insert(0, Bar)
-"""
-
-
-@pytest.mark.parametrize("page", EXECUTED, ids=by_name)
-def test_copied_code_runs_at_a_prompt(page, tmp_path):
-    """Paste all cells, one after the other, into an interactive Python with only the package installed."""
-    reader = os.environ.get("RNN_NOTES_READER")  # .ci/run names the Python of such an environment
-    barred = set(packages_distributions()) - packages_of_a_reader()
-    start = "" if reader else ONLY_THE_PACKAGE.format(barred=barred)
-    done = subprocess.run(
-        [reader or sys.executable, "-I", "-q", "-i", "-X", "utf8", "-W", "error", "-c", start],
-        input="\n".join(copied(page)) + "\nprint('reached', 'the end')\n",
-        capture_output=True,
-        encoding="utf-8",
-        cwd=tmp_path,
-        timeout=300,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-    )
-    assert "Error" not in done.stderr and "Warning" not in done.stderr, done.stderr
-    assert done.stdout.endswith("reached the end\n")
-
-
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=by_name)
+@pytest.mark.parametrize("page", [*WRITTEN, ROOT / "README.md"], ids=by_name)
 def test_examples(page):
     """Run the >>> examples of the fenced blocks, in order and in one namespace."""
     text = page.read_text(encoding="utf-8")
@@ -91,7 +30,7 @@ def test_examples(page):
 @pytest.mark.parametrize("page", EXECUTED, ids=by_name)
 def test_code_fits_the_column(page):
     """No line of shown code is wider than the text column of the site."""
-    lines = [line for cell in copied(page) for line in cell.splitlines()]
+    lines = [line for cell in shown(page) for line in cell.splitlines()]
     assert max(map(len, lines)) <= 84
 
 
@@ -119,6 +58,45 @@ def test_places_have_one_name():
     assert sorted(set(named)) == sorted(named)
 
 
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+for plugin in (colon_fence_plugin, dollarmath_plugin, front_matter_plugin, myst_block_plugin):
+    MARKDOWN.use(plugin)
+OF_PROSE = {"admonition", "figure", "glossary", "important", "note", "seealso", "tip", "warning"}
+
+
+def paragraphs(text, first=1):
+    """Yield the number of the first line, and the text, of each paragraph of Markdown."""
+    for token in MARKDOWN.parse(text):
+        name = re.match(r"\{(\w+)\}", token.info)
+        if token.type == "inline":
+            yield first + token.map[0], token.content
+        elif name and name[1] in OF_PROSE:
+            inside = re.sub(r"^:\w+:.*$", "", token.content, flags=re.MULTILINE)  # the directive's options
+            if name[1] == "glossary":
+                inside = re.sub(r"^\S.*$", "", inside, flags=re.MULTILINE)  # its terms
+            yield from paragraphs(textwrap.dedent(inside), first + token.map[0] + 1)
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, ROOT / "README.md"], ids=by_name)
+def test_one_sentence_a_line(page):
+    """A line of prose ends where its sentence ends, so that a change shows the sentence and nothing else."""
+    faults = []
+    for first, text in paragraphs(page.read_text(encoding="utf-8")):
+        lines = text.split("\n")
+        for number, line in enumerate(lines, first):
+            if number < first + len(lines) - 1 and not re.search(r"[.?!:;]\W*$", line):
+                faults.append(
+                    f"{page.name}:{number}: the sentence goes on in the next line: ... {line[-40:]}"
+                )
+            plain = re.sub(
+                r"`[^`]*`|\$[^$]*\$|\([^()]*\)", "xx", line
+            )  # what is in brackets may have sentences
+            if two := re.search(r"\w{2}[.?!][^\w\s]* +[^\w\s]*[A-Z]", plain):
+                faults.append(f"{page.name}:{number}: a second sentence starts: {plain[two.start() :][:40]}")
+    if faults:
+        pytest.fail("\n".join(["one sentence a line:", *faults]), pytrace=False)
+
+
 def test_statements():
     """The table of the lecture's statements lists all 24, in order."""
     text = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
@@ -129,7 +107,7 @@ def test_readme_picture_is_current(monkeypatch):
     """The README's picture is the front page's figure; hosts show a README before any site is built."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
     namespace = {}
-    exec("\n".join(copied(ROOT / "docs" / "index.md")), namespace)
+    exec("\n".join(shown(ROOT / "docs" / "index.md")), namespace)
     drawn = ROOT / "_build" / "story.svg"
     drawn.parent.mkdir(exist_ok=True)
     with namespace["figures"].style.plt.rc_context({"svg.hashsalt": "rnn-notes"}):

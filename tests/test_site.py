@@ -4,17 +4,15 @@ import functools
 import os
 import posixpath
 import re
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pages
 import pytest
-from bs4 import BeautifulSoup
+from pages import SITE, parsed
 
-ROOT = Path(__file__).parent.parent
-SITE = ROOT / "_build" / "html"
 FILES = {file.relative_to(SITE).as_posix() for file in SITE.rglob("*") if file.is_file()}
 PAGES = sorted(name for name in FILES if name.endswith(".html")) or ["index.html"]
-WRITTEN = {f"{page.stem}.html" for page in (ROOT / "docs").glob("*.*") if page.suffix in {".md", ".rst"}}
+WRITTEN = {pages.html(page) for page in pages.WRITTEN}
 STYLES = sorted(name for name in FILES if name.endswith(".css")) or ["_static/site.css"]
 
 # 404.html is shown at any depth, so it links from the address of the site (appearance.py).
@@ -31,12 +29,7 @@ LEFTOVER = re.compile(RAW_TEX.pattern + r"|\{[\w:]+\}`|:\w+:`|\]\(|\*\*|<no titl
 @pytest.fixture(autouse=True)
 def built():
     if "index.html" not in FILES:
-        pytest.fail("the site is not built: run `make test`", pytrace=False)
-
-
-@functools.cache
-def parsed(page):
-    return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+        pytest.fail(pages.NOT_BUILT, pytrace=False)
 
 
 @functools.cache
@@ -163,7 +156,7 @@ def test_nothing_is_left_unrendered(page):
     """No markup, no empty value and no error message is left in the text."""
     soup = parsed(page)
     assert not [text.strip() for text in texts(soup) if LEFTOVER.search(text)]
-    assert not soup.select(".problematic, .system-message, .katex-error")
+    assert not soup.select(".problematic, .system-message, .katex-error, li:empty")
     numbers = [tag.text for tag in soup.select(".pasted-text")]
     assert not [number for number in numbers if re.search(r"^\W*$|nan|inf|None|['\"]", number)]
 

@@ -111,7 +111,7 @@ def accuracy_by_window(
     accuracy : ndarray of shape (distances, windows, seeds)
         The share of right answers, from 0 to 1.
     windows : sequence of int
-        K.
+        The windows K.
     needed : sequence of int
         For each distance, the smallest window that reaches the word in question.
     titles : sequence of str
