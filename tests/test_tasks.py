@@ -218,7 +218,9 @@ def test_the_best_constants_for_copying_are_the_baseline():
     assert abs(lack - 3.5 / N) < 5 * np.sqrt(1.4) / (2 * N)
 
 
-@pytest.mark.parametrize(("task", "N"), [(temporal_order, 40_000), (agreement, 4000)], ids=lambda v: str(v))
+@pytest.mark.parametrize(
+    ("task", "N"), [(temporal_order, 40_000), (agreement, 4000)], ids=lambda v: getattr(v, "name", None)
+)
 def test_classes_are_balanced_so_the_best_constant_is_the_baseline(task, N):
     _, target = draw(task, 12, N)
     shares = np.bincount(target) / N
@@ -349,7 +351,7 @@ def test_too_short(task):
 
 
 @every_task
-@pytest.mark.parametrize("rng", [None, 0, np.random, np.random.RandomState(0), np.random.PCG64(0)], ids=repr)
+@pytest.mark.parametrize("rng", [None, 0, np.random, np.random.RandomState(0), np.random.PCG64(0)], ids=type)
 def test_wrong_generator(task, rng):
     with pytest.raises(TypeError) as error:
         task(20, 2, rng)
