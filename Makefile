@@ -12,11 +12,12 @@ OPTIONS := -c . --jobs auto --nitpicky --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help html test live bench experiments linkcheck clean environment
+.PHONY: help html test check live bench experiments linkcheck clean environment
 
 help:
 	@echo "make html        build the executed site into _build/html"
 	@echo "make test        build the site, then run the unit tests, the examples and the page checks"
+	@echo "make check       the same with all that takes long: how the site is built, each page in every mode"
 	@echo "make live        serve the site, rebuild and reload on every save"
 	@echo "make bench       time the package beside bare matrix products, and PyTorch if installed"
 	@echo "make experiments do the long runs of the experiments page again (a quarter of an hour)"
@@ -36,9 +37,11 @@ html: environment
 	@rm _build/.unfinished
 	@"$(BIN)/python" -c "from pathlib import Path; print('The site:', Path('_build/html/index.html').resolve().as_uri())"
 
-test: html
+test: TESTS := -m "not deep"
+test check: html
 	@"$(BIN)/python" -m ruff check --quiet .
-	@"$(BIN)/python" -m pytest --quiet
+	@"$(BIN)/python" -m ruff format --check --quiet .
+	@"$(BIN)/python" -m pytest --quiet --numprocesses auto --dist loadgroup $(TESTS)
 
 live: environment
 	@"$(BIN)/python" -m sphinx_autobuild $(OPTIONS) -d _build/live/doctrees \

@@ -30,6 +30,7 @@ ENVIRONMENT = {
 } | {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull}
 FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
 
+pytestmark = pytest.mark.deep
 needs_make = pytest.mark.skipif(
     os.name == "nt" or not shutil.which("make"), reason="runs make with shell scripts and POSIX signals"
 )
@@ -135,6 +136,7 @@ def failed_cells(tmp_path_factory):
     return site, site.build("-D", "nb_execution_timeout=2")
 
 
+@pytest.mark.xdist_group("failed_cells")
 @pytest.mark.parametrize("name", FAILING_CELLS)
 def test_failing_cell_is_named(failed_cells, name):
     site, result = failed_cells
@@ -144,6 +146,7 @@ def test_failing_cell_is_named(failed_cells, name):
     assert f"docs/{name}.md:{line}: {FAILING_CELLS[name][1]}" in result.stderr
 
 
+@pytest.mark.xdist_group("failed_cells")
 def test_failing_cells_are_all_that_is_said(failed_cells):
     lines = failed_cells[1].stderr.splitlines()
     assert [re.match(r"docs/(\w+)\.md:\d+: cell ", line)[1] for line in lines] == sorted(FAILING_CELLS)
@@ -180,6 +183,7 @@ def faulty(tmp_path_factory):
     return site.build()
 
 
+@pytest.mark.xdist_group("faulty")
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_is_named(faulty, name):
     text, message = FAULTS[name]
@@ -431,5 +435,5 @@ def test_make_alone_prints_the_targets(clone):
     result = make(clone)
     assert result.returncode == 0
     targets = re.findall(r"^make (\w+)", result.stdout, re.MULTILINE)
-    assert targets == ["html", "test", "live", "bench", "experiments", "linkcheck", "clean", "help"]
+    assert targets == ["html", "test", "check", "live", "bench", "experiments", "linkcheck", "clean", "help"]
     assert not Path(clone, ".venv").exists()
