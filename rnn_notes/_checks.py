@@ -41,17 +41,100 @@ def check_square(name, value):
 
 def check_dtype(name, value, dtype):
     """Raise unless `value` is an array of `dtype`; None stands for float32 or float64."""
-    if type(value) is not np.ndarray:
+    if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
-    if value.dtype not in ([np.float32, np.float64] if dtype is None else [dtype]):
-        raise TypeError(f"{name} must have dtype {dtype or 'float32 or float64'}, got {value.dtype}")
+    if type(value) is not np.ndarray:
+        _check_subclass(name, type(value))
+    if value.dtype in ([np.float32, np.float64] if dtype is None else [dtype]):
+        return
+    expected, got = dtype or "float32 or float64", str(value.dtype)
+    if value.dtype.newbyteorder("=") in (np.float32, np.float64) and not value.dtype.isnative:
+        name_here = value.dtype.newbyteorder("=").name
+        got += f": its byte order is that of another machine, so convert it with .astype({name_here!r})"
+    elif "float" in value.dtype.name and value.dtype.itemsize <= 2:
+        got += ": too few digits and too short a range for gradients, so convert it with .astype('float32')"
+    raise TypeError(f"{name} must have dtype {expected}, got {got}")
+
+
+def _check_subclass(name, kind):
+    """Raise unless numbers mean the same in the subclass, as in numpy.memmap.
+
+    A mask would be lost, and a product of matrices is not the product element by element.
+    """
+    for method in ("__array_ufunc__", "__array_function__", "__add__", "__mul__", "__matmul__", "__pow__"):
+        if getattr(kind, method) is not getattr(np.ndarray, method):
+            reason = f"which computes in its own way, by its {method}"
+            raise TypeError(f"{name} must be a numpy.ndarray, got {kind.__name__}, {reason}")
+
+
+NETWORKS = {1: "an RNN", 3: "a GRU", 4: "an LSTM"}
+
+
+def check_weights(gates, W_x, W_h, b):
+    """Return H, I and the dtype; raise unless these are the weights of a network with `gates` rows for a unit."""
+    H = f"{gates}H" if gates > 1 else "H"
+    rows, inputs = check_array("W_x", W_x, None, (H, "I"))
+    if isinstance(W_h, np.ndarray) and W_h.ndim == 2 and len(W_h) == rows and W_h.shape[1] > 0:
+        other = NETWORKS.get(rows // W_h.shape[1]) if rows % W_h.shape[1] == 0 else None
+        if other not in (None, NETWORKS[gates]):
+            expected = f"({H}, H) for {NETWORKS[gates]}, and this is one of {other}"
+            raise ValueError(f"W_h must have shape {expected}, got {W_h.shape}")
+    if rows % gates:
+        raise ValueError(f"W_x must have shape ({H}, I), its rows a multiple of {gates}, got {W_x.shape}")
+    check_array("W_h", W_h, W_x.dtype, (rows, rows // gates))
+    check_array("b", b, W_x.dtype, (rows,))
+    return rows // gates, inputs, W_x.dtype
+
+
+def check_methods(name, value, *methods):
+    """Raise unless `value` is an object with these methods, each written as in ``"forward(x)"``."""
+    missing = [m for m in methods if not callable(getattr(value, m.partition("(")[0], None))]
+    if isinstance(value, type):
+        raise TypeError(f"{name} must be an object, got the class {value.__name__} itself")
+    if missing:
+        raise TypeError(f"{name} must have a method {missing[0]}, got {value!r} without it")
+
+
+def check_writeable(name, value):
+    """Raise unless the array `value` can be changed in place."""
+    if not value.flags.writeable:
+        raise ValueError(f"{name} must be writeable to be trained in place, got a read-only array")
+
+
+def _all_finite(value):
+    """Return whether all entries are finite.
+
+    For speed, the sum of squares of a large array is tried first: no NaN and no infinity gets lost in it.
+    """
+    if value.size > 2**14:
+        flat = value.ravel("K")
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(np.dot(flat, flat)):
+                return True
+    return np.isfinite(value).all()
 
 
 def check_finite(name, value):
     """Raise if `value` has a NaN or an infinity, and say where."""
-    if not np.isfinite(value).all():
+    if not _all_finite(value):
         where = tuple(map(int, np.argwhere(~np.isfinite(value))[0]))
         raise NotFiniteError(f"{name} must be finite, got {value[where]} at index {where}")
+
+
+refuse_overflow = np.errstate(over="ignore", invalid="ignore")  # a decorator: no warning before the error
+
+
+def check_overflow(**results):
+    """Raise if a result, computed from finite numbers, has a NaN or an infinity: then it is beyond its type.
+
+    To be called in a function with `refuse_overflow`.
+    """
+    if np.isfinite(sum(np.vdot(value, value) for value in results.values())):
+        return  # for speed: no NaN and no infinity gets lost in a sum of squares
+    for name, value in results.items():
+        if not np.isfinite(value).all():
+            where = tuple(map(int, np.argwhere(~np.isfinite(value))[0]))
+            raise NotFiniteError(f"{name} overflows {value.dtype}: got {value[where]} at index {where}")
 
 
 def check_integer(name, value, low, high=None):

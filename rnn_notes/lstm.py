@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_notes._checks import check_array, check_integer
+from rnn_notes._checks import check_array, check_integer, check_overflow, check_weights, refuse_overflow
+from rnn_notes.network import _sum_of_windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,22 +26,22 @@ class LSTMState:
     gates: np.ndarray
 
     @property
-    def i(self):
+    def i(self) -> np.ndarray:
         """The input gate, a view of shape (T, B, H)."""
         return self._gate(0)
 
     @property
-    def f(self):
+    def f(self) -> np.ndarray:
         """The forget gate, a view of shape (T, B, H)."""
         return self._gate(1)
 
     @property
-    def g(self):
+    def g(self) -> np.ndarray:
         """The candidate for the cell, a view of shape (T, B, H)."""
         return self._gate(2)
 
     @property
-    def o(self):
+    def o(self) -> np.ndarray:
         """The output gate, a view of shape (T, B, H)."""
         return self._gate(3)
 
@@ -92,13 +93,6 @@ class LSTM:
         Bias; ``b[H:2*H]`` is the forget gate's. PyTorch has two biases, `bias_ih_l0` and `bias_hh_l0`: this
         is their sum.
 
-    Raises
-    ------
-    TypeError
-        If a parameter is not a NumPy array, or has another dtype.
-    ValueError
-        If a parameter has another shape, is empty or not finite.
-
     References
     ----------
     S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9(8):1735-1780, 1997,
@@ -124,7 +118,16 @@ class LSTM:
         self.W_x, self.W_h, self.b = W_x, W_h, b
         self._check_parameters()
 
-    def forward(self, x, h0=None, c0=None):
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the arrays `W_x`, `W_h` and `b` by name: themselves, no copies."""
+        return {"W_x": self.W_x, "W_h": self.W_h, "b": self.b}
+
+    def hidden(self, state) -> np.ndarray:
+        """Return ``state.h``."""
+        return state.h
+
+    @refuse_overflow
+    def forward(self, x, h0=None, c0=None) -> LSTMState:
         """Run the network over a batch of sequences.
 
         Parameters
@@ -140,11 +143,6 @@ class LSTM:
             With attributes `h`, `c` of shape (T + 1, B, H) and the gates `i`, `f`, `g`, `o` of shape (T, B,
             H).
 
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type, dtype or shape, is empty or not finite.
-
         Examples
         --------
         Input and forget gate open, output gate shut at the first two of four steps: the cell counts what
@@ -159,8 +157,7 @@ class LSTM:
         >>> state.c.ravel().round(2), state.h.ravel().round(2)
         (array([0., 1., 2., 2., 2.]), array([0.  , 0.  , 0.  , 0.96, 0.96]))
         """
-        self._check_parameters()
-        inputs, H, dtype = self.W_x.shape[1], self.W_h.shape[1], self.W_x.dtype
+        H, inputs, dtype = self._check_parameters()
         T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
         for name, start in (("h0", h0), ("c0", c0)):
             if start is not None:
@@ -190,9 +187,11 @@ class LSTM:
             c_t = np.multiply(f[t - 1], c[t - 1], out=c[t])
             c_t += np.multiply(i[t - 1], g[t - 1], out=product)
             np.multiply(o[t - 1], np.tanh(c_t, out=product), out=h[t])
+        check_overflow(h=h, c=c)
         return state
 
-    def backward(self, x, state, dh):
+    @refuse_overflow
+    def backward(self, x, state, dh, dc=None, window=None) -> LSTMGradients:
         """Backpropagate through time.
 
         Parameters
@@ -204,16 +203,17 @@ class LSTM:
         dh : ndarray of shape (T, B, H) or (B, H)
             The direct dependence of the loss on the hidden states: ``dh[t - 1]`` is ∂L/∂h⁽ᵗ⁾ with all other
             states fixed. Of shape (B, H) for a loss that sees only the last state.
+        dc : ndarray of shape (B, H), optional
+            The gradient that arrives at the last cell, c⁽ᵀ⁾; zeros if not given. To cut a sequence in two: with
+            the gradients for `h0` and `c0` of the second part added to ``dh[-1]`` and given as `dc`, the first
+            part goes on exactly where the second ended.
+        window : int, optional
+            Truncate, as in `RNN.backward`; the state that is reached is h and c.
 
         Returns
         -------
         LSTMGradients
             With attributes `W_x`, `W_h`, `b`, `x`, `h0` and `c0`, summed over the batch for the parameters.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type, dtype or shape, is empty or not finite.
 
         Examples
         --------
@@ -228,16 +228,51 @@ class LSTM:
         >>> gradients.c0.round(4), round(0.5 * 0.7310586**3, 4)
         (array([[0.1954]]), 0.1954)
         """
-        self._check_parameters()
-        inputs, H, dtype = self.W_x.shape[1], self.W_h.shape[1], self.W_x.dtype
+        H, inputs, dtype = self._check_parameters()
         T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
         self._check_state(state, T, B)
         check_array("dh", dh, dtype, (T, B, H), (B, H))
+        if dc is not None:
+            check_array("dc", dc, dtype, (B, H))
+        window = T if window is None else min(check_integer("window", window, 1), T)
+
+        if window == T:
+            dz, dh0, dc0 = self._backward_full(state, dh, dc)
+        else:
+            terms = np.zeros((T if dh.ndim == 3 else 1, B, 2 * H), dtype)
+            terms[..., :H] = dh
+            if dc is not None:
+                terms[-1, :, H:] = dc
+            by_z = np.empty((T, B, 4, H), dtype)
+            h_by_c = self._local_derivatives(state, slice(T), out=by_z)
+            step_back = lambda ds, steps: self._step_back(ds, h_by_c[steps], by_z[steps], state.f[steps])  # noqa: E731
+            total = _sum_of_windows(terms, T, window, step_back)
+            dz, _ = self._to_gates(total[1:], h_by_c, by_z)
+            dh0, dc0 = total[0, :, :H].copy(), total[0, :, H:].copy()
+
+        dz = dz.reshape(T * B, 4 * H)  # for speed: all steps are rows of one product per parameter
+        gradients = LSTMGradients(
+            W_x=dz.T @ x.reshape(T * B, inputs),
+            W_h=dz.T @ state.h[:-1].reshape(T * B, H),
+            b=np.ones(T * B, dtype) @ dz,  # for speed: the same as dz.sum(axis=0)
+            x=(dz @ self.W_x).reshape(x.shape),
+            h0=dh0,
+            c0=dc0,
+        )
+        check_overflow(**vars(gradients))
+        return gradients
+
+    def _backward_full(self, state, dh, dc):
+        """Return ∂L/∂z of every step, ∂L/∂h[0] and ∂L/∂c[0], in one sweep from the end."""
+        T, B, H = state.f.shape
+        dtype, f = state.h.dtype, state.f
         dz = np.empty((T, B, 4, H), dtype)  # one row per gate: i, f, g, o
-        dh_next, dc_next = np.zeros((2, B, H), dtype)  # nothing arrives at the last step
+        dh_next, dc_next = np.zeros((2, B, H), dtype)  # nothing arrives at the last step, or what is given
         arriving = np.empty((B, 4, H), dtype)
         if dh.ndim == 2:
             dh_next += dh
+        if dc is not None:
+            dc_next += dc
         block = max(1, 2**15 // (B * H))  # for speed: local derivatives of so many steps stay in the cache
         for end in range(T, 0, -block):
             start = max(0, end - block)
@@ -254,18 +289,22 @@ class LSTM:
                 dz_t = np.multiply(dz[t], arriving, out=dz[t])
                 # One step back along the cell is a product with f, and nothing else.
                 # One step back through the gates contains σ′ or tanh′, and W_h.
-                dc_next *= state.f[t]
+                dc_next *= f[t]
                 np.dot(dz_t.reshape(B, 4 * H), self.W_h, out=dh_next)
+        return dz, dh_next, dc_next
 
-        dz = dz.reshape(T * B, 4 * H)  # for speed: all steps are rows of one product per parameter
-        return LSTMGradients(
-            W_x=dz.T @ x.reshape(T * B, inputs),
-            W_h=dz.T @ state.h[:-1].reshape(T * B, H),
-            b=np.ones(T * B, dtype) @ dz,  # for speed: the same as dz.sum(axis=0)
-            x=(dz @ self.W_x).reshape(x.shape),
-            h0=dh_next,
-            c0=dc_next,
-        )
+    def _to_gates(self, ds, h_by_c, by_z):
+        """Return ∂L/∂z and ∂L/∂c from the rows `ds`, gradients for the whole state (h, c) of a step."""
+        H = h_by_c.shape[-1]
+        dh, dc = ds[..., :H], ds[..., H:]
+        dc = dc + dh * h_by_c
+        return by_z * np.stack([dc, dc, dc, dh], axis=-2), dc
+
+    def _step_back(self, ds, h_by_c, by_z, f):
+        """Return the rows `ds`, gradients for (h⁽ᵗ⁾, c⁽ᵗ⁾), times the Jacobian of step t."""
+        dz, dc = self._to_gates(ds, h_by_c, by_z)
+        dh = dz.reshape(-1, len(self.W_h)) @ self.W_h
+        return np.concatenate([dh.reshape(dc.shape), dc * f], axis=-1)
 
     def _local_derivatives(self, state, steps, out):
         """Return ∂h/∂c of the steps, and write ∂c/∂z_i, ∂c/∂z_f, ∂c/∂z_g and ∂h/∂z_o into `out`."""
@@ -279,7 +318,91 @@ class LSTM:
             out[:, :, number] *= factor
         return o * (1 - tanh_c * tanh_c)
 
-    def cell_path(self, state, k, t):
+    @refuse_overflow
+    def step_jacobians(self, state) -> np.ndarray:
+        """Return the Jacobian of every step, ∂(h⁽ᵗ⁾, c⁽ᵗ⁾)/∂(h⁽ᵗ⁻¹⁾, c⁽ᵗ⁻¹⁾).
+
+        Parameters
+        ----------
+        state : LSTMState
+            What `forward` returned.
+
+        Returns
+        -------
+        ndarray of shape (T, B, 2H, 2H)
+            ``J[t - 1]`` is the Jacobian of step t, for each sequence of the batch. Rows and columns: the H of h,
+            then the H of c.
+
+        Examples
+        --------
+        Without recurrent weights no path leads through h, and the columns of h are 0. The cell passes on f = 1/2
+        of itself, and the state o = 1/2 of that, for a cell of 0.
+
+        >>> import numpy as np
+        >>> from rnn_notes import LSTM
+        >>> lstm = LSTM(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros(4))
+        >>> lstm.step_jacobians(lstm.forward(np.zeros((1, 1, 1))))[0, 0]
+        array([[0.  , 0.25],
+               [0.  , 0.5 ]])
+        """
+        self._check_parameters()
+        T, B, H = self._check_state(state)
+        by_z = np.empty((T, B, 4, H), state.h.dtype)
+        h_by_c = self._local_derivatives(state, slice(T), out=by_z)
+        i, f, g, o = np.split(self.W_h, 4)
+        J = np.zeros((T, B, 2 * H, 2 * H), state.h.dtype)
+        column = lambda v: v[..., None]  # noqa: E731 - scales the rows of a matrix
+        c_by_h, h_by_h = J[..., H:, :H], J[..., :H, :H]
+        for number, W in enumerate((i, f, g)):
+            c_by_h += column(by_z[:, :, number]) * W
+        np.multiply(column(h_by_c), c_by_h, out=h_by_h)
+        h_by_h += column(by_z[:, :, 3]) * o
+        unit = np.arange(H)
+        J[..., H + unit, H + unit] = state.f
+        J[..., unit, H + unit] = h_by_c * state.f
+        check_overflow(J=J)
+        return J
+
+    @refuse_overflow
+    def jacobian_product(self, state, k, t) -> np.ndarray:
+        """Return ∂(h⁽ᵗ⁾, c⁽ᵗ⁾)/∂(h⁽ᵏ⁾, c⁽ᵏ⁾), the product of the step Jacobians from t down to k + 1.
+
+        Parameters
+        ----------
+        state : LSTMState
+            What `forward` returned.
+        k, t : int
+            The steps, 0 <= k <= t <= T.
+
+        Returns
+        -------
+        ndarray of shape (B, 2H, 2H)
+            For each sequence of the batch; the identity for k = t.
+
+        Examples
+        --------
+        The block of the cells is the path along them, if no other leads from one to the next.
+
+        >>> import numpy as np
+        >>> from rnn_notes import LSTM
+        >>> lstm = LSTM(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros(4))
+        >>> state = lstm.forward(np.zeros((5, 1, 1)))
+        >>> lstm.jacobian_product(state, k=0, t=5)[0, 1, 1], lstm.cell_path(state, k=0, t=5)[0, 0], 0.5**5
+        (np.float64(0.03125), np.float64(0.03125), 0.03125)
+        """
+        self._check_parameters()
+        T, B, H = self._check_state(state)
+        t = check_integer("t", t, 0, T)
+        k = check_integer("k", k, 0, t)
+        product = np.tile(np.eye(2 * H, dtype=state.h.dtype), (B, 1, 1))
+        for s in range(t, k, -1):  # for speed from the left, row by row, as a gradient goes
+            by_z = np.empty((1, B, 4, H), state.h.dtype)
+            h_by_c = self._local_derivatives(state, slice(s - 1, s), out=by_z)
+            product = self._step_back(product, h_by_c[0][:, None], by_z[0][:, None], state.f[s - 1][:, None])
+        check_overflow(product=product)
+        return product
+
+    def cell_path(self, state, k, t) -> np.ndarray:
         """Return what ∂c⁽ᵗ⁾/∂c⁽ᵏ⁾ is along the cells alone: the product of the forget gates in between.
 
         The other paths from c⁽ᵏ⁾ to c⁽ᵗ⁾ lead through h and the gates; `backward` counts them too.
@@ -296,11 +419,6 @@ class LSTM:
         ndarray of shape (B, H)
             f⁽ᵏ⁺¹⁾ ⊙ ... ⊙ f⁽ᵗ⁾, the diagonal of a diagonal Jacobian; ones for k = t.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If `state` is not what `forward` returns, or if k or t is not an integer in range.
-
         Examples
         --------
         With a bias of ln 99 the forget gate is 0.99, and 100 steps leave 37 % of the gradient.
@@ -314,25 +432,21 @@ class LSTM:
         array([[0.366]])
         """
         self._check_parameters()
-        T = self._check_state(state)
+        T, _, _ = self._check_state(state)
         t = check_integer("t", t, 0, T)
         k = check_integer("k", k, 0, t)
         return np.prod(state.f[k:t], axis=0)
 
     def _check_parameters(self):
-        check_array("W_x", self.W_x, None, ("4H", "I"))
-        rows, dtype = len(self.W_x), self.W_x.dtype
-        if rows % 4:
-            raise ValueError(f"W_x must have shape (4H, I), its rows a multiple of 4, got {self.W_x.shape}")
-        check_array("W_h", self.W_h, dtype, (rows, rows // 4))
-        check_array("b", self.b, dtype, (rows,))
+        """Return H, I and the dtype."""
+        return check_weights(4, self.W_x, self.W_h, self.b)
 
     def _check_state(self, state, T="T", B="B"):
-        """Return T; raise unless `state` is a state of this network."""
+        """Return T, B and H; raise unless `state` is a state of this network."""
         if not isinstance(state, LSTMState):
             raise TypeError(f"state must be the LSTMState that forward returned, got {type(state).__name__}")
         H, dtype = self.W_h.shape[1], self.W_x.dtype
         T, B, _ = check_array("state.gates", state.gates, dtype, (T, B, 4 * H))
         check_array("state.h", state.h, dtype, (T + 1, B, H))
         check_array("state.c", state.c, dtype, (T + 1, B, H))
-        return T
+        return T, B, H

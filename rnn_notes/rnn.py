@@ -4,8 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_notes._checks import check_array, check_choice, check_integer
+from rnn_notes._checks import (
+    check_array,
+    check_choice,
+    check_integer,
+    check_overflow,
+    check_weights,
+    refuse_overflow,
+)
 from rnn_notes.activations import ACTIVATIONS, Activation
+from rnn_notes.network import _sum_of_windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +50,8 @@ class RNN:
         Recurrent weights.
     b : ndarray of shape (H,)
         Bias.
-    activation : {"tanh", "sigmoid", "relu", "identity"}
-        The name of φ.
-
-    Raises
-    ------
-    TypeError
-        If a parameter is not a NumPy array, or has another dtype.
-    ValueError
-        If a parameter has another shape, is empty or not finite, or the activation is unknown.
+    activation : {"tanh", "sigmoid", "relu", "identity"} or Activation
+        φ, or its name.
 
     References
     ----------
@@ -74,11 +75,22 @@ class RNN:
     """
 
     def __init__(self, W_x, W_h, b, activation="tanh"):
-        check_choice("activation", activation, ACTIVATIONS)
-        self.W_x, self.W_h, self.b, self.activation = W_x, W_h, b, ACTIVATIONS[activation]
+        if not isinstance(activation, Activation):
+            check_choice("activation", activation, ACTIVATIONS)
+            activation = ACTIVATIONS[activation]
+        self.W_x, self.W_h, self.b, self.activation = W_x, W_h, b, activation
         self._check_parameters()
 
-    def forward(self, x, h0=None):
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the arrays `W_x`, `W_h` and `b` by name: themselves, no copies."""
+        return {"W_x": self.W_x, "W_h": self.W_h, "b": self.b}
+
+    def hidden(self, h) -> np.ndarray:
+        """Return `h`: the state of this network is its hidden state."""
+        return h
+
+    @refuse_overflow
+    def forward(self, x, h0=None) -> np.ndarray:
         """Run the network over a batch of sequences.
 
         Parameters
@@ -93,11 +105,6 @@ class RNN:
         ndarray of shape (T + 1, B, H)
             The states. ``h[0]`` is the initial state, and ``h[t]`` is h⁽ᵗ⁾.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type, dtype or shape, is empty or not finite.
-
         Examples
         --------
         The unit rectifies what comes in, less what it was before.
@@ -109,8 +116,7 @@ class RNN:
         >>> rnn.forward(x).ravel()
         array([0., 1., 0., 3.])
         """
-        self._check_parameters()
-        (H, inputs), dtype = self.W_x.shape, self.W_x.dtype
+        H, inputs, dtype = self._check_parameters()
         T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
         if h0 is not None:
             check_array("h0", h0, dtype, (B, H))
@@ -127,9 +133,11 @@ class RNN:
         for z in h[1:]:
             z += np.dot(before, W_h_T, out=recurrent)  # for speed: np.dot has less overhead than @
             before = phi(z, out=z)
+        check_overflow(h=h)
         return h
 
-    def backward(self, x, h, dh, window=None):
+    @refuse_overflow
+    def backward(self, x, h, dh, window=None) -> RNNGradients:
         """Backpropagate through time (Werbos 1990).
 
         Parameters
@@ -151,11 +159,6 @@ class RNN:
         -------
         RNNGradients
             With attributes `W_x`, `W_h`, `b`, `x` and `h0`, summed over the batch for the parameters.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type, dtype or shape, is empty or not finite, or `window` is below 1.
 
         References
         ----------
@@ -180,8 +183,7 @@ class RNN:
         >>> rnn.backward(x, h, dh=np.ones((1, 1)), window=1).x.ravel()
         array([0. , 0. , 0.5, 1. ])
         """
-        self._check_parameters()
-        (H, inputs), dtype = self.W_x.shape, self.W_x.dtype
+        H, inputs, dtype = self._check_parameters()
         T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
         check_array("h", h, dtype, (T + 1, B, H))
         check_array("dh", dh, dtype, (T, B, H), (B, H))
@@ -189,17 +191,22 @@ class RNN:
 
         if dh.ndim == 3 and window == T:
             dz, dh0 = self._backward_full(h, dh)
-        else:  # terms that end at different states cannot be added up; a loss on the last state is one term
-            dz, dh0 = self._backward_window(h, dh.reshape(-1, B, H), window)
+        else:  # a loss on the last state is one term
+            slope = self.activation.derivative_from_output(h[1:])
+            step_back = lambda dh, steps: self._step_back(dh, slope[steps])  # noqa: E731
+            total = _sum_of_windows(dh.reshape(-1, B, H), T, window, step_back)
+            dz, dh0 = slope * total[1:], total[0]
 
         dz = dz.reshape(T * B, H)  # for speed: all steps are rows of one product per parameter
-        return RNNGradients(
+        gradients = RNNGradients(
             W_x=dz.T @ x.reshape(T * B, inputs),
             W_h=dz.T @ h[:-1].reshape(T * B, H),
             b=np.ones(T * B, dtype) @ dz,  # for speed: the same as dz.sum(axis=0)
             x=(dz @ self.W_x).reshape(x.shape),
             h0=dh0,
         )
+        check_overflow(**vars(gradients))
+        return gradients
 
     def _backward_full(self, h, dh):
         """Return ∂L/∂z of every step and ∂L/∂h[0], in one sweep from the end."""
@@ -220,26 +227,12 @@ class RNN:
             np.dot(dz_t, self.W_h, out=dh_next)  # row by row: W_hᵀ ∂L/∂z
         return dz, dh_next
 
-    def _backward_window(self, h, dh, window):
-        """Return the same, with each loss term taken back at most `window` steps.
+    def _step_back(self, dh, slope):
+        """Return the rows `dh`, gradients for h⁽ᵗ⁾, times the Jacobian of step t."""
+        return ((dh * slope).reshape(-1, len(self.W_h)) @ self.W_h).reshape(dh.shape)
 
-        The terms `dh` belong to the last ``len(dh)`` states. For speed, all of them go back together, step by
-        step.
-        """
-        slope = self.activation.derivative_from_output(h[1:])
-        first, end = len(h) - len(dh), len(h)
-        total = np.zeros_like(h)  # ∂L/∂h[0], ..., ∂L/∂h[T]
-        total[first:end] = dh
-        for _ in range(window):
-            if first == 0:
-                first, dh = 1, dh[1:]  # the first term is at h[0] and has arrived
-            dz = dh * slope[first - 1 : end - 1]
-            dh = (dz.reshape(-1, dz.shape[-1]) @ self.W_h).reshape(dz.shape)
-            first, end = first - 1, end - 1
-            total[first:end] += dh
-        return slope * total[1:], total[0]
-
-    def step_jacobians(self, h):
+    @refuse_overflow
+    def step_jacobians(self, h) -> np.ndarray:
         """Return the Jacobian of every step, ∂h⁽ᵗ⁾/∂h⁽ᵗ⁻¹⁾ = diag(φ′(z⁽ᵗ⁾)) W_h.
 
         Parameters
@@ -251,11 +244,6 @@ class RNN:
         -------
         ndarray of shape (T, B, H, H)
             ``J[t - 1]`` is ∂h[t]/∂h[t-1], for each sequence of the batch.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `h` has the wrong type, dtype or shape, is empty or not finite.
 
         Examples
         --------
@@ -269,9 +257,12 @@ class RNN:
         array([2.  , 0.84])
         """
         self._check_states(h)
-        return self.activation.derivative_from_output(h[1:])[..., None] * self.W_h
+        J = self.activation.derivative_from_output(h[1:])[..., None] * self.W_h
+        check_overflow(J=J)
+        return J
 
-    def jacobian_product(self, h, k, t):
+    @refuse_overflow
+    def jacobian_product(self, h, k, t) -> np.ndarray:
         """Return ∂h⁽ᵗ⁾/∂h⁽ᵏ⁾, the product of the step Jacobians from t down to k + 1.
 
         Parameters
@@ -285,12 +276,6 @@ class RNN:
         -------
         ndarray of shape (B, H, H)
             For each sequence of the batch; the identity for k = t.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type, dtype or shape, is empty or not finite, or if k or t is out of
-            range.
 
         Examples
         --------
@@ -309,18 +294,17 @@ class RNN:
         t = check_integer("t", t, 0, T)
         k = check_integer("k", k, 0, t)
         product = np.tile(np.eye(H, dtype=h.dtype), (B, 1, 1))
-        for s in range(t, k, -1):
+        for s in range(t, k, -1):  # for speed from the left, row by row, as a gradient goes
             slope = self.activation.derivative_from_output(h[s])
-            product = (product * slope[:, None, :]) @ self.W_h  # times diag(φ′(z)) W_h, from the right
+            product = self._step_back(product, slope[:, None])
+        check_overflow(product=product)
         return product
 
     def _check_parameters(self):
-        check_array("W_x", self.W_x, None, ("H", "I"))
-        H, dtype = len(self.W_x), self.W_x.dtype
-        check_array("W_h", self.W_h, dtype, (H, H))
-        check_array("b", self.b, dtype, (H,))
+        """Return H, I and the dtype."""
         if not isinstance(self.activation, Activation):
             raise TypeError(f"activation must be an Activation, such as relu, got {self.activation!r}")
+        return check_weights(1, self.W_x, self.W_h, self.b)
 
     def _check_states(self, h):
         self._check_parameters()
