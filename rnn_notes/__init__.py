@@ -10,9 +10,11 @@ Each module holds one idea and belongs to one lecture:
 * `rnn_notes.orthogonal`: Gram-Schmidt, Householder reflections, random orthogonal matrices;
 * `rnn_notes.lstm`: long short-term memory.
 
-Three more run and show the experiments:
+More run and show the experiments:
 
-* `rnn_notes.tasks`: tasks that need a memory;
+* `rnn_notes.gru`: the gated recurrent unit, beside the LSTM;
+* `rnn_notes.network`: what a network is, so that yours is one, too;
+* `rnn_notes.tasks`: tasks that need a memory, and their losses;
 * `rnn_notes.training`: a readout, optimizers, and the training loop;
 * `rnn_notes.tables`: results in rows.
 
@@ -24,6 +26,7 @@ feature.
 
 from rnn_notes.activations import ACTIVATIONS, Activation, identity, relu, sigmoid, tanh
 from rnn_notes.clipping import clip_by_norm, clip_by_value, global_norm
+from rnn_notes.gru import GRU, GRUGradients, GRUState
 from rnn_notes.initialization import (
     INITIALIZERS,
     framework_default,
@@ -33,6 +36,7 @@ from rnn_notes.initialization import (
     random_uniform,
 )
 from rnn_notes.lstm import LSTM, LSTMGradients, LSTMState
+from rnn_notes.network import Network
 from rnn_notes.orthogonal import gram_schmidt, householder_qr, random_orthogonal
 from rnn_notes.rnn import RNN, RNNGradients
 from rnn_notes.spectrum import (
@@ -47,32 +51,35 @@ from rnn_notes.spectrum import (
     spectral_radius,
 )
 from rnn_notes.tables import Table, table
-from rnn_notes.tasks import Task, adding, agreement, copying, temporal_order
-from rnn_notes.training import (
-    SGD,
-    Adam,
-    History,
-    Readout,
-    ReadoutGradients,
+from rnn_notes.tasks import (
+    Task,
+    adding,
+    agreement,
+    copying,
     cross_entropy,
-    fit,
     mean_squared_error,
+    temporal_order,
 )
+from rnn_notes.training import SGD, Adam, History, Readout, ReadoutGradients, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ACTIVATIONS",
+    "GRU",
     "INITIALIZERS",
     "LSTM",
     "RNN",
     "SGD",
     "Activation",
     "Adam",
+    "GRUGradients",
+    "GRUState",
     "History",
     "LSTMGradients",
     "LSTMState",
     "Motion",
+    "Network",
     "RNNGradients",
     "Readout",
     "ReadoutGradients",

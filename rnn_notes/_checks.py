@@ -71,7 +71,7 @@ NETWORKS = {1: "an RNN", 3: "a GRU", 4: "an LSTM"}
 
 
 def check_weights(gates, W_x, W_h, b):
-    """Return H, I and the dtype; raise unless these are the weights of a network with `gates` rows for a unit."""
+    """Return H, I and the dtype; raise unless these are the weights of a network of so many gates."""
     H = f"{gates}H" if gates > 1 else "H"
     rows, inputs = check_array("W_x", W_x, None, (H, "I"))
     if isinstance(W_h, np.ndarray) and W_h.ndim == 2 and len(W_h) == rows and W_h.shape[1] > 0:
@@ -112,6 +112,25 @@ def _all_finite(value):
             if np.isfinite(np.dot(flat, flat)):
                 return True
     return np.isfinite(value).all()
+
+
+def check_kind(name, value, kinds, expected):
+    """Raise unless `value` is an array whose dtype is of one of the kinds, such as "iu" for integers."""
+    if type(value) is not np.ndarray and isinstance(value, np.ndarray):
+        _check_subclass(name, type(value))
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
+        got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"{name} must be a numpy.ndarray of {expected}, got {got}")
+
+
+def check_classes(name, value, shape, classes):
+    """Raise unless `value` is an array of this shape, of integers from 0 to below `classes`."""
+    check_kind(name, value, "iu", "integers")  # a timedelta is of another kind, but would count as an integer
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+    if value.min() < 0 or value.max() >= classes:
+        worst = value.min() if value.min() < 0 else value.max()
+        raise ValueError(f"{name} must be integers from 0 to {classes - 1}, got {worst}")
 
 
 def check_finite(name, value):

@@ -17,8 +17,8 @@ class GRUState:
     h : ndarray of shape (T + 1, B, H)
         Hidden states; ``h[0]`` is the initial one.
     gates : ndarray of shape (T, B, 2H)
-        The gates r and z after their activation. ``gates[t - 1]`` made ``h[t]``. They have the absolute accuracy
-        of numbers near 1, so a gate that is nearly closed may be exactly 0.
+        The gates r and z after their activation. ``gates[t - 1]`` made ``h[t]``. They have the absolute
+        accuracy of numbers near 1, so a gate that is nearly closed may be exactly 0.
     n : ndarray of shape (T, B, H)
         The candidate for the state.
     recurrent : ndarray of shape (T, B, H)
@@ -72,8 +72,8 @@ class GRU:
     | n = tanh(W_xn x⁽ᵗ⁾ + b_[n] + r ⊙ (W_hn h⁽ᵗ⁻¹⁾ + b_n))
     | h⁽ᵗ⁾ = (1 - z) ⊙ n + z ⊙ h⁽ᵗ⁻¹⁾
 
-    where b_[n] is the last part of b. In the paper, r multiplies the state before the product with W_hn. Here it
-    acts behind the product, so what it multiplies has a bias of its own, b_n.
+    where b_[n] is the last part of b. In the paper, r multiplies the state before the product with W_hn. Here
+    it acts behind the product, so what it multiplies has a bias of its own, b_n.
 
     The parameters are kept, not copied, so an update in place trains the network.
 
@@ -84,8 +84,8 @@ class GRU:
     W_h : ndarray of shape (3H, H)
         Recurrent weights.
     b : ndarray of shape (3H,)
-        Bias; ``b[H:2*H]`` is the update gate's. Of PyTorch's `bias_ih_l0` and `bias_hh_l0` it is the sum for r
-        and z, and `bias_ih_l0` alone for n.
+        Bias; ``b[H:2*H]`` is the update gate's. Of PyTorch's `bias_ih_l0` and `bias_hh_l0` it is the sum for
+        r and z, and `bias_ih_l0` alone for n.
     b_n : ndarray of shape (H,)
         The bias behind the reset gate, ``bias_hh_l0[2*H:]``.
 
@@ -163,8 +163,9 @@ class GRU:
         W_h_rz, W_h_n = 0.5 * self.W_h[: 2 * H].T, self.W_h[2 * H :].T
         W_h_rz, W_h_n = np.ascontiguousarray(W_h_rz), np.ascontiguousarray(W_h_n)
 
-        # For speed: one product for the inputs of all steps. gates[t - 1] and n[t - 1] hold W_x x⁽ᵗ⁾ + b until
-        # their turn. Gates and candidate are two arrays, so that each is one piece of memory at every step.
+        # For speed: one product for the inputs of all steps. gates[t - 1] and n[t - 1] hold W_x x⁽ᵗ⁾ + b
+        # until their turn. Gates and candidate are two arrays, so that each is one piece of memory at every
+        # step.
         gates, n, recurrent = (np.empty((T, B, size), dtype) for size in (2 * H, H, H))
         np.dot(x.reshape(T * B, inputs), W_x_rz, out=gates.reshape(T * B, 2 * H))
         np.dot(x.reshape(T * B, inputs), W_x_n, out=n.reshape(T * B, H))
@@ -212,8 +213,8 @@ class GRU:
 
         Examples
         --------
-        The update gate is σ(1) = 0.731. Without recurrent weights the state keeps that share of its gradient at
-        each of three steps.
+        The update gate is σ(1) = 0.731. Without recurrent weights the state keeps that share of its gradient
+        at each of three steps.
 
         >>> import numpy as np
         >>> from rnn_notes import GRU
@@ -285,7 +286,7 @@ class GRU:
         return da, dn, dh_next
 
     def _local_derivatives(self, state, steps, by_a, by_n):
-        """Write ∂h/∂a_r, ∂h/∂a_z and ∂h/∂a_n of the steps into `by_a`, and ∂h/∂n before the tanh into `by_n`."""
+        """Write ∂h/∂a of the steps into `by_a`, and ∂h by n before the tanh into `by_n`."""
         r, z, n = state.r[steps], state.z[steps], state.n[steps]
         np.multiply(n, n, out=by_n)
         np.subtract(1, by_n, out=by_n)  # tanh′ = 1 - tanh²
@@ -314,8 +315,8 @@ class GRU:
         Returns
         -------
         ndarray of shape (T, B, H, H)
-            ``J[t - 1]`` is ∂h⁽ᵗ⁾/∂h⁽ᵗ⁻¹⁾ = diag(z) + the three paths through r, z and n, for each sequence of the
-            batch.
+            ``J[t - 1]`` is ∂h⁽ᵗ⁾/∂h⁽ᵗ⁻¹⁾ = diag(z) + the three paths through r, z and n, for each sequence of
+            the batch.
 
         Examples
         --------

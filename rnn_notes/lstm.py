@@ -204,9 +204,9 @@ class LSTM:
             The direct dependence of the loss on the hidden states: ``dh[t - 1]`` is ∂L/∂h⁽ᵗ⁾ with all other
             states fixed. Of shape (B, H) for a loss that sees only the last state.
         dc : ndarray of shape (B, H), optional
-            The gradient that arrives at the last cell, c⁽ᵀ⁾; zeros if not given. To cut a sequence in two: with
-            the gradients for `h0` and `c0` of the second part added to ``dh[-1]`` and given as `dc`, the first
-            part goes on exactly where the second ended.
+            The gradient that arrives at the last cell, c⁽ᵀ⁾; zeros if not given. To cut a sequence in two:
+            with the gradients for `h0` and `c0` of the second part added to ``dh[-1]`` and given as `dc`, the
+            first part goes on exactly where the second ended.
         window : int, optional
             Truncate, as in `RNN.backward`; the state that is reached is h and c.
 
@@ -330,13 +330,13 @@ class LSTM:
         Returns
         -------
         ndarray of shape (T, B, 2H, 2H)
-            ``J[t - 1]`` is the Jacobian of step t, for each sequence of the batch. Rows and columns: the H of h,
-            then the H of c.
+            ``J[t - 1]`` is the Jacobian of step t, for each sequence of the batch. Rows and columns: the H of
+            h, then the H of c.
 
         Examples
         --------
-        Without recurrent weights no path leads through h, and the columns of h are 0. The cell passes on f = 1/2
-        of itself, and the state o = 1/2 of that, for a cell of 0.
+        Without recurrent weights no path leads through h, and the columns of h are 0. The cell passes on f =
+        1/2 of itself, and the state o = 1/2 of that, for a cell of 0.
 
         >>> import numpy as np
         >>> from rnn_notes import LSTM

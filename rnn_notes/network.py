@@ -52,7 +52,7 @@ class Network(Protocol):
     >>> leaky, readout = Leaky(np.array([0.5])), Readout(np.ones((1, 1)), np.zeros(1))
     >>> history = fit(leaky, readout, total, Adam(0.01), np.random.default_rng(0), length=10)
     >>> history.outcome, leaky.a.round(1)
-    ('solved', array([0.9]))
+    ('solved', array([1.]))
     """
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -64,9 +64,9 @@ class Network(Protocol):
     def backward(self, x: np.ndarray, state: Any, dh: np.ndarray, /) -> Any:
         """Return an object with the gradients as attributes.
 
-        One for each parameter, of its name and shape, and `x`, for the input. `dh`, of shape (T, B, H), or (B, H)
-        for the last state alone, is the gradient of the loss for the hidden states. If it takes the option
-        `window`, `fit` passes its own.
+        One for each parameter, of its name and shape, and `x`, for the input. `dh`, of shape (T, B, H), or
+        (B, H) for the last state alone, is the gradient of the loss for the hidden states. If it takes the
+        option `window`, `fit` passes its own.
         """
 
     def hidden(self, state: Any, /) -> np.ndarray:
@@ -76,9 +76,10 @@ class Network(Protocol):
 def _sum_of_windows(terms, T, window, step_back):
     """Return ∂L/∂s of the states s⁽⁰⁾, ..., s⁽ᵀ⁾, with each loss term taken back at most `window` steps.
 
-    `terms` has the gradient of one loss term for each of the last ``len(terms)`` states, at its own state alone.
-    ``step_back(ds, steps)`` returns ∂L/∂s⁽ᵗ⁻¹⁾ from ∂L/∂s⁽ᵗ⁾, for the steps t - 1 in the slice `steps`. For speed,
-    all terms go back together, step by step: terms that end at different states cannot be added up before.
+    `terms` has the gradient of one loss term for each of the last ``len(terms)`` states, at its own state
+    alone. ``step_back(ds, steps)`` returns ∂L/∂s⁽ᵗ⁻¹⁾ from ∂L/∂s⁽ᵗ⁾, for the steps t - 1 in the slice
+    `steps`. For speed, all terms go back together, step by step: terms that end at different states cannot be
+    added up before.
     """
     first, end = T + 1 - len(terms), T + 1
     total = np.zeros((T + 1, *terms.shape[1:]), terms.dtype)

@@ -1,4 +1,4 @@
-"""Synthetic tasks that need a memory, and what you get without one.
+"""Synthetic tasks that need a memory, what you get without one, and the two losses by which they are learned.
 
 Call a task with a length, a batch size and a generator: it returns inputs and targets, new ones each time.
 """
@@ -9,7 +9,113 @@ from math import log
 
 import numpy as np
 
-from rnn_notes._checks import check_array, check_choice, check_float_type, check_generator, check_integer
+from rnn_notes._checks import (
+    check_array,
+    check_choice,
+    check_classes,
+    check_dtype,
+    check_finite,
+    check_float_type,
+    check_generator,
+    check_integer,
+    check_kind,
+    check_overflow,
+    refuse_overflow,
+)
+
+
+@refuse_overflow
+def mean_squared_error(y_hat, target) -> tuple[float, np.ndarray]:
+    """Return the mean squared error and its gradient for the predictions.
+
+    Parameters
+    ----------
+    y_hat : ndarray
+        Predictions ŷ with at least one axis, float32 or float64.
+    target : ndarray
+        What they should be, of the same shape and dtype.
+
+    Returns
+    -------
+    loss : float
+        The mean over all entries.
+    dy : ndarray
+        ∂loss/∂ŷ, of the shape of `y_hat`.
+
+    Raises
+    ------
+    ValueError
+        Also if the loss or its gradient is beyond the largest float of its type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import mean_squared_error
+    >>> mean_squared_error(np.array([[3.0], [0.0]]), np.array([[1.0], [0.0]]))
+    (2.0, array([[2.],
+           [0.]]))
+    """
+    _check_predictions(y_hat, 1)
+    check_array("target", target, y_hat.dtype, y_hat.shape)
+    error = y_hat - target
+    loss, dy = np.mean(np.square(error, dtype=np.float64)), (2 / error.size) * error
+    check_overflow(loss=loss, dy=dy)
+    return float(loss), dy
+
+
+@refuse_overflow
+def cross_entropy(y_hat, target) -> tuple[float, np.ndarray]:
+    """Return the mean cross-entropy of softmax(ŷ) and its gradient for the predictions.
+
+    Parameters
+    ----------
+    y_hat : ndarray of shape (..., O)
+        Predictions before the softmax, float32 or float64.
+    target : ndarray of shape (...)
+        The right classes, integers from 0 to O - 1.
+
+    Returns
+    -------
+    loss : float
+        The mean over all predictions, in nats.
+    dy : ndarray of shape (..., O)
+        ∂loss/∂ŷ: the probabilities less 1 at the right class, over the number of predictions.
+
+    Raises
+    ------
+    ValueError
+        Also if a class is out of range, or the loss beyond the largest float.
+
+    Examples
+    --------
+    Four predictions that are all alike cost ln 4.
+
+    >>> import numpy as np
+    >>> from rnn_notes import cross_entropy
+    >>> loss, dy = cross_entropy(np.zeros((1, 4)), np.array([2]))
+    >>> round(loss, 4), round(float(np.log(4)), 4), dy
+    (1.3863, 1.3863, array([[ 0.25,  0.25, -0.75,  0.25]]))
+    """
+    _check_predictions(y_hat, 2)
+    check_classes("target", target, y_hat.shape[:-1], y_hat.shape[-1])
+    right = target[..., None]
+    largest = y_hat.max(axis=-1, keepdims=True)
+    shifted = y_hat - largest  # so that exp cannot overflow
+    log_total = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    dy = np.exp(shifted - log_total)
+    np.put_along_axis(dy, right, np.take_along_axis(dy, right, axis=-1) - 1, axis=-1)
+    # In float64: the difference of two large numbers of float32 need not fit into float32.
+    below = np.subtract(np.take_along_axis(y_hat, right, axis=-1), largest, dtype=np.float64)
+    loss = np.mean(log_total - below)
+    check_overflow(loss=loss)
+    return float(loss), dy / target.size
+
+
+def _check_predictions(y_hat, axes):
+    check_dtype("y_hat", y_hat, None)
+    if y_hat.ndim < axes or y_hat.size == 0:
+        raise ValueError(f"y_hat must have at least {axes} axes and one entry, got {y_hat.shape}")
+    check_finite("y_hat", y_hat)
 
 
 @dataclass(frozen=True)
@@ -22,14 +128,20 @@ class Task:
         The name.
     inputs, outputs : int
         I, and the number of predicted numbers or classes.
+    loss : callable
+        What training makes small: `mean_squared_error`, `cross_entropy`, or your own. ``loss(y_hat, target)``
+        returns a float and its gradient for the predictions.
     measure : {"mean squared error", "cross-entropy", "error rate"}
-        What `baseline` is a value of, in nats for the cross-entropy. A mean over the predictions.
+        What `baseline` is a value of, in nats for the cross-entropy. A mean over the predictions. It says
+        what the targets are: numbers for the first, classes for the others.
     shortest : int
         The smallest length.
     baseline : callable
         ``baseline(length)``: what the best answer that is the same for all sequences gets.
     generate : callable
-        ``generate(length, batch, rng)``: inputs and targets. Call the task instead: it checks the arguments.
+        ``generate(length, batch, rng)``: inputs and targets. Call the task instead: it checks both.
+    every_step : bool
+        Whether a prediction is read at every step, not only from the last state.
     symbols : tuple of str
         The names of the inputs, where one of them is 1 and the others 0.
     classes : tuple of str
@@ -55,17 +167,61 @@ class Task:
     name: str
     inputs: int
     outputs: int
+    loss: Callable
     measure: str
     shortest: int
     baseline: Callable
     generate: Callable
+    every_step: bool = False
     symbols: tuple = ()
     classes: tuple = ()
 
     def __post_init__(self):
         check_choice("measure", self.measure, ("mean squared error", "cross-entropy", "error rate"))
+        if not callable(self.loss):
+            raise TypeError(f"loss must be a function such as mean_squared_error, got {self.loss!r}")
+        if self.loss is (mean_squared_error if self._classes else cross_entropy):
+            kinds = "classes" if self._classes else "numbers"
+            expected = f"a loss of {kinds} for the measure {self.measure!r}"
+            raise ValueError(f"loss must be {expected}, got {self.loss.__name__}")
 
-    def __call__(self, length, batch, rng, *, dtype=np.float64):
+    @property
+    def _classes(self):
+        """Whether the targets are classes, not numbers."""
+        return self.measure != "mean squared error"
+
+    def error(self, y_hat, target) -> float:
+        """Return what predictions get in the measure of this task.
+
+        Parameters
+        ----------
+        y_hat : ndarray of shape (..., O)
+            Predictions, as a `Readout` makes them.
+        target : ndarray
+            What they should be: of the shape of `y_hat` for numbers, and without its last axis for classes.
+
+        Returns
+        -------
+        float
+            The mean over the predictions, to be compared with the baseline.
+
+        Examples
+        --------
+        Of two guesses, the second is right.
+
+        >>> import numpy as np
+        >>> from rnn_notes import temporal_order
+        >>> temporal_order.error(np.array([[3.0, 1, 1, 0], [0, 0, 0, 9]]), target=np.array([2, 3]))
+        0.5
+        """
+        if self.measure == "error rate":
+            _check_predictions(y_hat, 2)
+            check_classes("target", target, y_hat.shape[:-1], y_hat.shape[-1])
+            return float(np.mean(y_hat.argmax(axis=-1) != target))
+        loss, _ = (cross_entropy if self._classes else mean_squared_error)(y_hat, target)
+        return loss
+
+    def __call__(self, length, batch, rng, *, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs and targets of `batch` random sequences.
 
         Parameters
@@ -84,13 +240,8 @@ class Task:
         x : ndarray of shape (T, B, I)
             Inputs.
         target : ndarray
-            Of shape (B, O) for numbers and (B,) for classes to predict from the last state; (T, B) for a
-            class to predict at every step. Classes are of type int64.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type, or is too small.
+            Of shape (B, O) for numbers and (B,) for classes to predict from the last state; (T, B, O) and (T,
+            B) to predict at every step. Classes are integers.
 
         Examples
         --------
@@ -109,11 +260,19 @@ class Task:
         check_generator("rng", rng)
         check_float_type("dtype", dtype)
         x, target = self.generate(length, batch, rng)
-        if np.issubdtype(target.dtype, np.floating):
+        check_kind(f"x of the task {self.name!r}", x, "fiub", "numbers")
+        x = x.astype(dtype, copy=False)
+        T, *_ = check_array(f"x of the task {self.name!r}", x, dtype, ("T", batch, self.inputs))
+        name, steps = f"target of the task {self.name!r}", (T, batch) if self.every_step else (batch,)
+        if self._classes:
+            check_classes(name, target, steps, self.outputs)
+        else:
+            check_kind(name, target, "f", "floats, as the measure is the mean squared error")
             target = target.astype(dtype, copy=False)
-        return x.astype(dtype, copy=False), target
+            check_array(name, target, dtype, (*steps, self.outputs))
+        return x, target
 
-    def read(self, x):
+    def read(self, x) -> list[str]:
         """Return each sequence of a batch as text, in the names of `symbols`.
 
         Parameters
@@ -128,8 +287,8 @@ class Task:
 
         Raises
         ------
-        TypeError, ValueError
-            If `x` has the wrong type or shape, is empty or not finite, or the inputs of the task are numbers.
+        ValueError
+            Also if the inputs of the task are numbers.
 
         Examples
         --------
@@ -262,6 +421,7 @@ adding = Task(
     "adding",
     inputs=2,
     outputs=1,
+    loss=mean_squared_error,
     measure="mean squared error",
     shortest=2,
     baseline=lambda length: 1 / 6,
@@ -280,10 +440,12 @@ copying = Task(
     "copying",
     inputs=10,
     outputs=9,
+    loss=cross_entropy,
     measure="cross-entropy",
     shortest=1,
     baseline=lambda length: 10 * log(8) / (length + 20),
     generate=_copying,
+    every_step=True,
     symbols=tuple("abcdefgh-!"),
     classes=tuple("abcdefgh-"),
 )
@@ -300,6 +462,7 @@ temporal_order = Task(
     "temporal_order",
     inputs=6,
     outputs=4,
+    loss=cross_entropy,
     measure="error rate",
     shortest=10,
     baseline=lambda length: 3 / 4,
@@ -320,6 +483,7 @@ agreement = Task(
     "agreement",
     inputs=len(WORDS),
     outputs=len(PREDICATES),
+    loss=cross_entropy,
     measure="error rate",
     shortest=8,
     baseline=lambda length: 1 - 1 / len(PREDICATES),

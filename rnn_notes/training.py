@@ -1,6 +1,8 @@
-"""Training: a readout, two losses, two optimizers, and one loop that records what the gradient does."""
+"""Training: a readout, two optimizers, and one loop that records what the gradient does."""
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from inspect import Parameter, signature
 
 import numpy as np
 
@@ -12,11 +14,14 @@ from rnn_notes._checks import (
     check_fraction,
     check_generator,
     check_integer,
+    check_methods,
+    check_overflow,
     check_positive,
+    check_writeable,
+    refuse_overflow,
 )
 from rnn_notes.clipping import clip_by_norm, global_norm
-from rnn_notes.lstm import LSTM
-from rnn_notes.rnn import RNN
+from rnn_notes.network import Network
 from rnn_notes.tasks import Task
 
 
@@ -49,11 +54,6 @@ class Readout:
     b_y : ndarray of shape (O,)
         Bias.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter has the wrong type, dtype or shape, is empty or not finite.
-
     Examples
     --------
     >>> import numpy as np
@@ -68,7 +68,12 @@ class Readout:
         self.W_y, self.b_y = W_y, b_y
         self._check_parameters()
 
-    def forward(self, h):
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the arrays `W_y` and `b_y` by name: themselves, no copies."""
+        return {"W_y": self.W_y, "b_y": self.b_y}
+
+    @refuse_overflow
+    def forward(self, h) -> np.ndarray:
         """Return the predictions of shape (..., O) from states of shape (..., H).
 
         Parameters
@@ -80,11 +85,6 @@ class Readout:
         -------
         ndarray of shape (B, O) or (T, B, O)
             ŷ for each state.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `h` has the wrong type, dtype or shape, is empty or not finite.
 
         Examples
         --------
@@ -99,9 +99,12 @@ class Readout:
         """
         self._check_parameters()
         self._check_states(h)
-        return h @ self.W_y.T + self.b_y
+        y_hat = h @ self.W_y.T + self.b_y
+        check_overflow(y_hat=y_hat)
+        return y_hat
 
-    def backward(self, h, dy):
+    @refuse_overflow
+    def backward(self, h, dy) -> ReadoutGradients:
         """Return the gradients of a loss from its gradient for the predictions.
 
         Parameters
@@ -114,13 +117,7 @@ class Readout:
         Returns
         -------
         ReadoutGradients
-            With attributes `W_y`, `b_y` and `h`. The last is what `RNN.backward` and `LSTM.backward` take as
-            `dh`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type, dtype or shape, is empty or not finite.
+            With attributes `W_y`, `b_y` and `h`. The last is what the `backward` of a network takes as `dh`.
 
         Examples
         --------
@@ -135,7 +132,9 @@ class Readout:
         O, H = self.W_y.shape  # noqa: E741
         check_array("dy", dy, h.dtype, (*h.shape[:-1], O))
         rows = dy.reshape(-1, O)
-        return ReadoutGradients(W_y=rows.T @ h.reshape(-1, H), b_y=rows.sum(axis=0), h=dy @ self.W_y)
+        gradients = ReadoutGradients(W_y=rows.T @ h.reshape(-1, H), b_y=rows.sum(axis=0), h=dy @ self.W_y)
+        check_overflow(**vars(gradients))
+        return gradients
 
     def _check_parameters(self):
         O, _ = check_array("W_y", self.W_y, None, ("O", "H"))  # noqa: E741
@@ -144,100 +143,6 @@ class Readout:
     def _check_states(self, h):
         H = self.W_y.shape[1]
         check_array("h", h, self.W_y.dtype, ("B", H), ("T", "B", H))
-
-
-def mean_squared_error(y_hat, target):
-    """Return the mean squared error and its gradient for the predictions.
-
-    Parameters
-    ----------
-    y_hat : ndarray
-        Predictions ŷ with at least one axis, float32 or float64.
-    target : ndarray
-        What they should be, of the same shape and dtype.
-
-    Returns
-    -------
-    loss : float
-        The mean over all entries.
-    dy : ndarray
-        ∂loss/∂ŷ, of the shape of `y_hat`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type, dtype or shape, is empty or not finite.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rnn_notes import mean_squared_error
-    >>> mean_squared_error(np.array([[3.0], [0.0]]), np.array([[1.0], [0.0]]))
-    (2.0, array([[2.],
-           [0.]]))
-    """
-    _check_predictions(y_hat, 1)
-    check_array("target", target, y_hat.dtype, y_hat.shape)
-    error = y_hat - target
-    return float(np.mean(np.square(error, dtype=np.float64))), (2 / error.size) * error
-
-
-def cross_entropy(y_hat, target):
-    """Return the mean cross-entropy of softmax(ŷ) and its gradient for the predictions.
-
-    Parameters
-    ----------
-    y_hat : ndarray of shape (..., O)
-        Predictions before the softmax, float32 or float64.
-    target : ndarray of shape (...)
-        The right classes, integers from 0 to O - 1.
-
-    Returns
-    -------
-    loss : float
-        The mean over all predictions, in nats.
-    dy : ndarray of shape (..., O)
-        ∂loss/∂ŷ: the probabilities less 1 at the right class, over the number of predictions.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or shape, is empty or not finite, or a class is out of range.
-
-    Examples
-    --------
-    Four predictions that are all alike cost ln 4.
-
-    >>> import numpy as np
-    >>> from rnn_notes import cross_entropy
-    >>> loss, dy = cross_entropy(np.zeros((1, 4)), np.array([2]))
-    >>> round(loss, 4), round(float(np.log(4)), 4), dy
-    (1.3863, 1.3863, array([[ 0.25,  0.25, -0.75,  0.25]]))
-    """
-    _check_predictions(y_hat, 2)
-    classes = y_hat.shape[-1]
-    if type(target) is not np.ndarray or not np.issubdtype(target.dtype, np.integer):
-        kind = target.dtype if type(target) is np.ndarray else type(target).__name__
-        raise TypeError(f"target must be a numpy.ndarray of integers, got {kind}")
-    if target.shape != y_hat.shape[:-1]:
-        raise ValueError(f"target must have shape {y_hat.shape[:-1]}, got {target.shape}")
-    if target.min() < 0 or target.max() >= classes:
-        worst = target.min() if target.min() < 0 else target.max()
-        raise ValueError(f"target must be integers from 0 to {classes - 1}, got {worst}")
-    right = target[..., None]
-    shifted = y_hat - y_hat.max(axis=-1, keepdims=True)  # so that exp cannot overflow
-    log_probability = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    dy = np.exp(log_probability)
-    np.put_along_axis(dy, right, np.take_along_axis(dy, right, axis=-1) - 1, axis=-1)
-    loss = -np.mean(np.take_along_axis(log_probability, right, axis=-1))
-    return float(loss), dy / target.size
-
-
-def _check_predictions(y_hat, axes):
-    check_dtype("y_hat", y_hat, None)
-    if y_hat.ndim < axes or y_hat.size == 0:
-        raise ValueError(f"y_hat must have at least {axes} axes and one entry, got {y_hat.shape}")
-    check_finite("y_hat", y_hat)
 
 
 class SGD:
@@ -249,11 +154,6 @@ class SGD:
         α, above 0.
     momentum : float
         β from 0 to below 1: v ← β v + ∂L/∂w, and w ← w - α v.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not a number, or out of range.
 
     References
     ----------
@@ -275,18 +175,22 @@ class SGD:
         self.momentum = check_fraction("momentum", momentum)
         self._velocity = {}
 
-    def step(self, parameters, gradients):
+    @refuse_overflow
+    def step(self, parameters, gradients) -> None:
         """Update the parameters, in place.
 
         Parameters
         ----------
-        parameters, gradients : dict of str to ndarray
-            The same names, and for each name the same shape and dtype.
+        parameters : dict of str to ndarray
+            The arrays by name, as a network's ``parameters()`` returns them.
+        gradients : dict of str to ndarray, or an object with attributes
+            For each name the same shape and dtype; a network's `backward` returns such an object.
 
         Raises
         ------
         TypeError, ValueError
-            If names, shapes or dtypes differ, or a gradient is not finite.
+            Before anything is changed: also if names differ, a shape or dtype is not that of the steps
+            before, a parameter is read-only, or the step leads beyond the largest float.
 
         Examples
         --------
@@ -301,12 +205,15 @@ class SGD:
         [8.]
         [5.]
         """
-        _check_update(parameters, gradients, self._velocity)
+        gradients = _check_update(parameters, gradients, self._velocity)
+        velocity, values = {}, {}
         for name, w in parameters.items():
             v = gradients[name]
             if self.momentum:
-                v = self._velocity[name] = self.momentum * self._velocity.get(name, 0) + v
-            w -= self.learning_rate * v
+                v = velocity[name] = np.asarray(self.momentum * self._velocity.get(name, 0) + v)
+            values[name] = w - self.learning_rate * v
+        _update(parameters, values)
+        self._velocity |= velocity
 
 
 class Adam:
@@ -320,11 +227,6 @@ class Adam:
         Decay of the running means of the gradient and of its square, from 0 to below 1.
     epsilon : float
         Added to the root of the mean square, above 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not a number, or out of range.
 
     References
     ----------
@@ -348,20 +250,24 @@ class Adam:
         self.beta_1 = check_fraction("beta_1", beta_1)
         self.beta_2 = check_fraction("beta_2", beta_2)
         self.epsilon = check_positive("epsilon", epsilon)
-        self._steps, self._mean, self._root = 0, {}, {}
+        self._steps, self._mean, self._root = {}, {}, {}
 
-    def step(self, parameters, gradients):
+    @refuse_overflow
+    def step(self, parameters, gradients) -> None:
         """Update the parameters, in place.
 
         Parameters
         ----------
-        parameters, gradients : dict of str to ndarray
-            The same names, and for each name the same shape and dtype.
+        parameters : dict of str to ndarray
+            The arrays by name, as a network's ``parameters()`` returns them.
+        gradients : dict of str to ndarray, or an object with attributes
+            For each name the same shape and dtype; a network's `backward` returns such an object.
 
         Raises
         ------
         TypeError, ValueError
-            If names, shapes or dtypes differ, or a gradient is not finite.
+            Before anything is changed: also if names differ, a shape or dtype is not that of the steps
+            before, a parameter is read-only, or the step leads beyond the largest float.
 
         Examples
         --------
@@ -376,33 +282,54 @@ class Adam:
         >>> (before - w).round(4)
         array([0.0011])
         """
-        _check_update(parameters, gradients, self._mean)
-        self._steps += 1
+        gradients = _check_update(parameters, gradients, self._mean)
+        steps, means, roots, values = {}, {}, {}, {}
         for name, w in parameters.items():
-            g = gradients[name]
+            g, t = gradients[name], self._steps.get(name, 0) + 1
             mean = self.beta_1 * self._mean.get(name, 0) + (1 - self.beta_1) * g
             # The root of the running mean of g²: the square itself would overflow for large gradients.
             root = np.hypot(self.beta_2**0.5 * self._root.get(name, 0), (1 - self.beta_2) ** 0.5 * g)
-            self._mean[name], self._root[name] = mean, root
-            # Both started at 0; dividing makes up for it.
-            mean = mean / (1 - self.beta_1**self._steps)
-            root = root / (1 - self.beta_2**self._steps) ** 0.5
-            w -= self.learning_rate * mean / (root + self.epsilon)
+            steps[name], means[name], roots[name] = t, np.asarray(mean), np.asarray(root)
+            # Both started at 0; dividing makes up for it. By four times as much, and epsilon too: the
+            # quotient is the same, and the largest float does not round up to infinity.
+            mean = mean / (4 * (1 - self.beta_1**t))
+            root = root / (4 * (1 - self.beta_2**t) ** 0.5)
+            values[name] = w - self.learning_rate * mean / (root + self.epsilon / 4)
+        _update(parameters, values)
+        self._steps |= steps
+        self._mean |= means
+        self._root |= roots
 
 
 def _check_update(parameters, gradients, remembered):
-    """Raise unless the two dicts fit together, and to what the optimizer remembers of earlier steps."""
-    for name, value in (("parameters", parameters), ("gradients", gradients)):
-        if not isinstance(value, dict):
-            raise TypeError(f"{name} must be a dict of arrays, got {type(value).__name__}")
+    """Return the gradients as a dict; raise unless they fit to the parameters, and these to earlier steps."""
+    if not isinstance(parameters, dict):
+        raise TypeError(f"parameters must be a dict of arrays, got {type(parameters).__name__}")
+    if not isinstance(gradients, dict):
+        if not all(hasattr(gradients, str(name)) for name in parameters):
+            expected = f"a dict of arrays, or have the attributes {_names(parameters)}"
+            raise TypeError(f"gradients must be {expected}, got {type(gradients).__name__}")
+        gradients = {name: getattr(gradients, name) for name in parameters}
     if parameters.keys() != gradients.keys():
-        wanted, got = (sorted(map(str, names)) for names in (parameters, gradients))
-        raise ValueError(f"gradients must have the names {wanted}, got {got}")
+        raise ValueError(f"gradients must have the names {_names(parameters)}, got {_names(gradients)}")
     for name, w in parameters.items():
         check_dtype(f"parameters[{name!r}]", w, None)
+        check_writeable(f"parameters[{name!r}]", w)
         if name in remembered:
             check_array(f"parameters[{name!r}]", w, remembered[name].dtype, remembered[name].shape)
         check_array(f"gradients[{name!r}]", gradients[name], w.dtype, w.shape)
+    return gradients
+
+
+def _names(arrays):
+    return sorted(map(str, arrays))
+
+
+def _update(parameters, values):
+    """Write the new values into the parameters, after all of them are known to be finite."""
+    check_overflow(**{f"the step of parameters[{name!r}]": np.asarray(v) for name, v in values.items()})
+    for name, w in parameters.items():
+        w[...] = values[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -420,8 +347,8 @@ class History:
     clipped : ndarray of bool
         Whether clipping changed the gradient.
     outcome : {"solved", "steps", "interrupted", "diverged"}
-        Why training ended. "diverged": a state, gradient or weight was no longer finite. An update that could
-        not be computed has no entry.
+        Why training ended. "diverged": a state, gradient, loss or weight was no longer finite. An update that
+        could not be computed has no entry.
     """
 
     loss: np.ndarray
@@ -431,15 +358,15 @@ class History:
     outcome: str
 
     @property
-    def clip_rate(self):
+    def clip_rate(self) -> float:
         """The share of updates whose gradient was clipped."""
         return float(self.clipped.mean()) if len(self.clipped) else 0.0
 
 
 def fit(
-    network,
+    network: Network,
     readout,
-    task,
+    task: Task,
     optimizer,
     rng,
     *,
@@ -451,7 +378,7 @@ def fit(
     window=None,
     solved=0.05,
     progress=None,
-):
+) -> History:
     """Train a network and its readout on a task, on new sequences at every step.
 
     Each batch is drawn anew and measured before the update, so the recorded error is not one on data learned
@@ -460,8 +387,9 @@ def fit(
 
     Parameters
     ----------
-    network : RNN or LSTM
-        Trained in place. Its dtype is that of all computation.
+    network : Network
+        An `RNN`, `LSTM` or `GRU`, or anything with the methods of `Network`. Trained in place. The dtype of
+        its parameters is that of all computation.
     readout : Readout
         Trained in place.
     task : Task
@@ -481,7 +409,7 @@ def fit(
     clip_with : callable
         How, if `clip` is given: `clip_by_norm` or `clip_by_value`.
     window : int, optional
-        The most steps that each loss term flows back, for an `RNN`; see `RNN.backward`.
+        The most steps that each loss term flows back; see `RNN.backward`.
     solved : float
         Stop when the mean error of the last 50 batches is below this share of the baseline; 0 never stops.
     progress : bool, optional
@@ -495,7 +423,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong type or is out of range, or sizes of network, readout and task differ.
+        Before anything is changed: also if a method is missing, sizes of network, readout and task differ,
+        two parameters have one name, or one is read-only.
 
     Examples
     --------
@@ -510,17 +439,12 @@ def fit(
     >>> print(history.outcome, "from an error rate of", history.error[0], "to", history.error[-1])
     solved from an error rate of 0.65625 to 0.0
     """
-    for name, value, types in (
-        ("network", network, (RNN, LSTM)),
-        ("readout", readout, (Readout,)),
-        ("task", task, (Task,)),
-    ):
-        if not isinstance(value, types):
-            expected = " or ".join(kind.__name__ for kind in types)
-            raise TypeError(f"{name} must be of type {expected}, got {type(value).__name__}")
-    _check_sizes(network, readout, task)
-    if isinstance(optimizer, type) or not callable(getattr(optimizer, "step", None)):
-        raise TypeError(f"optimizer must have a method step(parameters, gradients), got {optimizer!r}")
+    methods = "parameters()", "forward(x)", "backward(x, state, dh)", "hidden(state)"
+    check_methods("network", network, *methods)
+    check_methods("readout", readout, "parameters()", "forward(h)", "backward(h, dy)")
+    if not isinstance(task, Task):
+        raise TypeError(f"task must be of type Task, got {type(task).__name__}")
+    check_methods("optimizer", optimizer, "step(parameters, gradients)")
     check_generator("rng", rng)
     check_integer("batch", batch, 1)
     if clip is not None:
@@ -528,24 +452,26 @@ def fit(
     if not callable(clip_with):
         raise TypeError(f"clip_with must be a function such as clip_by_norm, got {clip_with!r}")
     options = {} if window is None else {"window": check_integer("window", window, 1)}
-    if options and isinstance(network, LSTM):
-        raise ValueError(f"window must be None for an LSTM, got {window!r}")
+    takes = signature(network.backward).parameters
+    if options and "window" not in takes and all(p.kind is not Parameter.VAR_KEYWORD for p in takes.values()):
+        raise ValueError(f"window must be None for a network whose backward takes none, got {window!r}")
     enough = check_fraction("solved", solved) * task.baseline(check_integer("length", length, task.shortest))
-    parameters = {name: getattr(network, name) for name in ("W_x", "W_h", "b")}
-    parameters |= {name: getattr(readout, name) for name in ("W_y", "b_y")}
-    for name, w in parameters.items():
-        check_finite(name, w)
-    if progress not in (None, True, False):
+    check_integer("steps", steps, 1)
+    if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None, got {progress!r}")
+    parameters = _all_parameters(network, readout)
+    dtype = next(iter(parameters.values())).dtype
+    with suppress(NotFiniteError), np.errstate(over="ignore", invalid="ignore"):  # the loop will find it
+        _check_sizes(network, readout, task, batch, dtype, options)
 
     from tqdm import tqdm  # here, so that importing rnn_notes stays fast
 
     rows, clips, outcome = [], 0, "steps"
     silent = progress if progress is None else not progress  # tqdm's None: silent unless in a terminal
-    with tqdm(range(check_integer("steps", steps, 1)), desc=task.name, disable=silent) as bar:
+    with tqdm(range(steps), desc=task.name, disable=silent) as bar:
         try:
             for _ in bar:
-                x, target = task(length, batch, rng, dtype=network.W_h.dtype)
+                x, target = task(length, batch, rng, dtype=dtype)
                 with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends the loop
                     loss, error, gradients = _differentiate(network, readout, task, x, target, options)
                     if clip is None:
@@ -571,28 +497,78 @@ def fit(
     return History(loss, error, norm, clipped.astype(bool), outcome)
 
 
-def _check_sizes(network, readout, task):
-    """Raise unless the three fit together."""
-    H, dtype = network.W_h.shape[1], network.W_h.dtype
-    if network.W_x.shape[1] != task.inputs:
-        raise ValueError(f"network must have {task.inputs} inputs for this task, got {network.W_x.shape[1]}")
-    if readout.W_y.dtype != dtype:
-        raise TypeError(f"readout must have dtype {dtype} as the network has, got {readout.W_y.dtype}")
-    if readout.W_y.shape != (task.outputs, H):
-        raise ValueError(f"readout must have W_y of shape {(task.outputs, H)}, got {readout.W_y.shape}")
+def _all_parameters(network, readout):
+    """Return the parameters of both by name; raise unless they can be trained together."""
+    dtype, every = None, {}
+    for owner, part in (("network", network), ("readout", readout)):
+        parameters = part.parameters()
+        if not isinstance(parameters, dict):
+            raise TypeError(f"{owner}.parameters() must return a dict, got {type(parameters).__name__}")
+        again = part.parameters()
+        for name, w in parameters.items():
+            if name in every:
+                raise ValueError(f"{owner} must not have a parameter {name!r}: the network has one")
+            check_dtype(name, w, None)
+            dtype = dtype or w.dtype
+            if w.dtype != dtype:
+                raise TypeError(
+                    f"{owner} must have dtype {dtype} in all parameters, got {w.dtype} for {name!r}"
+                )
+            check_writeable(name, w)
+            if not np.may_share_memory(w, again[name]):
+                raise ValueError(
+                    f"{owner}.parameters() must return the arrays themselves, got a copy of {name!r}"
+                )
+            check_finite(name, w)
+        every |= parameters
+    if not every:
+        raise ValueError("network and readout must have a parameter to train, got none")
+    return every
+
+
+@contextmanager
+def _blame(text):
+    """Name the part that does not fit, before its own words."""
+    try:
+        yield
+    except NotFiniteError:
+        raise
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ValueError(f"{text}: {error}") from error
+
+
+def _check_sizes(network, readout, task, batch, dtype, options):
+    """Raise unless the three fit together, from what they do with two steps of zeros."""
+    x = np.zeros((2, batch, task.inputs), dtype)
+    with _blame(f"network must take x of shape (T, B, {task.inputs}) for this task"):
+        state = network.forward(x)
+    with _blame("network must return its hidden states"):
+        h = network.hidden(state)
+        check_array("hidden(state)", h, dtype, (3, batch, "H"))
+    read = h[1:] if task.every_step else h[-1]
+    expected = f"readout must predict {task.outputs} numbers from {h.shape[-1]} units for this task"
+    with _blame(expected):
+        y_hat = readout.forward(read)
+        check_array("forward(h)", y_hat, dtype, (*read.shape[:-1], task.outputs))
+    with _blame("readout must return the gradients of its parameters and of h"):
+        last = readout.backward(read, np.zeros_like(y_hat))
+        for name, w in (readout.parameters() | {"h": read}).items():
+            check_array(f"gradients.{name}", getattr(last, name), dtype, w.shape)
+    with _blame("network must return the gradients of its parameters"):
+        first = network.backward(x, state, np.zeros_like(read), **options)
+        for name, w in network.parameters().items():
+            check_array(f"gradients.{name}", getattr(first, name), dtype, w.shape)
 
 
 def _differentiate(network, readout, task, x, target, options):
     """Return the loss, the error in the measure of the task, and the gradients of all parameters."""
     state = network.forward(x)
-    h = state if isinstance(network, RNN) else state.h
-    classes = np.issubdtype(target.dtype, np.integer)
-    at_every_step = target.ndim == (2 if classes else 3)
-    read = h[1:] if at_every_step else h[-1]
+    h = network.hidden(state)
+    read = h[1:] if task.every_step else h[-1]
     y_hat = readout.forward(read)
-    loss, dy = (cross_entropy if classes else mean_squared_error)(y_hat, target)
-    error = np.mean(y_hat.argmax(axis=-1) != target) if task.measure == "error rate" else loss
+    loss, dy = task.loss(y_hat, target)
+    error = task.error(y_hat, target) if task.measure == "error rate" else loss
     last = readout.backward(read, dy)
     first = network.backward(x, state, last.h, **options)
-    gradients = {name: getattr(first, name) for name in ("W_x", "W_h", "b")}
-    return loss, error, gradients | {"W_y": last.W_y, "b_y": last.b_y}
+    gradients = {name: getattr(first, name) for name in network.parameters()}
+    return loss, error, gradients | {name: getattr(last, name) for name in readout.parameters()}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerics import every_wrong_array, random_runs, seeds
 
-from rnn_notes import Task, adding, agreement, copying, temporal_order
+from rnn_notes import Task, adding, agreement, copying, cross_entropy, mean_squared_error, temporal_order
 
 TASKS = {task.name: task for task in (adding, copying, temporal_order, agreement)}
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -309,6 +309,7 @@ def test_a_task_of_ones_own():
         "parity",
         inputs=1,
         outputs=2,
+        loss=cross_entropy,
         measure="error rate",
         shortest=3,
         baseline=lambda length: 0.5,

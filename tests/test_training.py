@@ -394,7 +394,15 @@ def running_sums(length, batch, rng):
 
 
 numbers_at_every_step = Task(
-    "sums", 2, 2, "mean squared error", shortest=1, baseline=lambda length: 1.0, generate=running_sums
+    "sums",
+    2,
+    2,
+    mean_squared_error,
+    "mean squared error",
+    1,
+    lambda length: 1.0,
+    running_sums,
+    every_step=True,
 )
 
 
@@ -569,7 +577,7 @@ def always_right(length, batch, rng):
 
 
 right_from_the_start = Task(
-    "right", 1, 2, "error rate", shortest=1, baseline=lambda length: 0.5, generate=always_right
+    "right", 1, 2, cross_entropy, "error rate", 1, lambda length: 0.5, generate=always_right
 )
 
 
@@ -719,8 +727,8 @@ def test_a_step_to_infinity_is_divergence(steps):
     network, readout = random_network(RNN, adding)
     readout.b_y[:] = 100.0
     history = train(network, readout, adding, SGD(1e308), steps=steps)
-    assert not np.isfinite(readout.b_y).all()
-    assert history.outcome == "diverged"
+    assert np.isfinite(readout.b_y).all()  # such a step is not taken
+    assert (history.outcome, len(history.loss)) == ("diverged", 0)
 
 
 @pytest.mark.parametrize("kind", [RNN, LSTM])
@@ -860,7 +868,6 @@ def test_cross_entropy_wrong_shape_of_predictions(shape):
         (None, TypeError, "NoneType"),
         (0, TypeError, "int"),
         (np.int64(0), TypeError, "int64"),
-        (np.ma.zeros(3, int), TypeError, "MaskedArray"),
         (np.zeros(3), TypeError, "float64"),
         (np.zeros(3, bool), TypeError, "bool"),
         (np.zeros(3, complex), TypeError, "complex128"),
@@ -918,7 +925,8 @@ def test_wrong_collection(make, argument, value):
     arguments = {"parameters": {"w": np.ones(2)}, "gradients": {"w": np.ones(2)}} | {argument: value}
     with pytest.raises(TypeError) as error:
         make().step(**arguments)
-    assert str(error.value) == f"{argument} must be a dict of arrays, got {type(value).__name__}"
+    other = ", or have the attributes ['w']" if argument == "gradients" else ""
+    assert str(error.value) == f"{argument} must be a dict of arrays{other}, got {type(value).__name__}"
 
 
 @every_optimizer
@@ -961,7 +969,7 @@ def test_wrong_gradient(make, spoil, error, message):
     ids=["list", "scalar", "int", "masked"],
 )
 def test_wrong_parameter(make, parameter, got):
-    with pytest.raises(TypeError, match=rf"^parameters\['w'\] must .*got {got}$"):
+    with pytest.raises(TypeError, match=rf"^parameters\['w'\] must .*got {got}\b"):
         make().step({"w": parameter}, {"w": np.ones(2)})
 
 
@@ -995,11 +1003,6 @@ def call_fit(**replaced):
 @pytest.mark.parametrize(
     ("name", "value", "error", "expected"),
     [
-        ("network", None, TypeError, "of type RNN or LSTM, got NoneType"),
-        ("network", RNN, TypeError, "of type RNN or LSTM, got type"),
-        ("network", random_network(RNN, adding)[1], TypeError, "of type RNN or LSTM, got Readout"),
-        ("readout", None, TypeError, "of type Readout, got NoneType"),
-        ("readout", random_network(RNN, adding)[0], TypeError, "of type Readout, got RNN"),
         ("task", "temporal_order", TypeError, "of type Task, got str"),
         ("task", temporal_order.generate, TypeError, "of type Task, got function"),
         ("rng", 0, TypeError, "a numpy.random.Generator, got int"),
@@ -1050,13 +1053,6 @@ def test_wrong_argument(name, value, error, expected):
 def test_an_argument_that_cannot_be_called_is_named(name, value):
     with pytest.raises(TypeError, match=rf"^{name} must "):
         call_fit(**{name: value, "clip": 1.0})
-
-
-@pytest.mark.parametrize("window", [1, 100])
-def test_an_lstm_takes_no_window(window):
-    network, readout = random_network(LSTM, temporal_order)
-    with pytest.raises(ValueError, match=rf"^window must be None for an LSTM, got {window}$"):
-        call_fit(network=network, readout=readout, window=window)
 
 
 def other_size(**sizes):
