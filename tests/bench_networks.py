@@ -1,4 +1,4 @@
-"""Forward and full backward of both networks, beside their bare matrix products and PyTorch.
+"""Forward and full backward of the three networks, beside their bare matrix products and PyTorch.
 
 Run it with ``make bench``: float32, one thread, one process, I = H, a loss on every step, gradients for all
 parameters, the input and the initial states. The ratios of the medians follow the dots. In the tables, the
@@ -18,9 +18,9 @@ if any("bench_" in argument for argument in sys.argv):
 import numpy as np
 import pytest
 
-from rnn_notes import LSTM, RNN, framework_default
+from rnn_notes import GRU, LSTM, RNN
 
-NETWORKS = {"RNN": (RNN, 1), "LSTM": (LSTM, 4)}
+NETWORKS = {"RNN": (RNN, 1), "LSTM": (LSTM, 4), "GRU": (GRU, 3)}
 SIZES = [  # network, T, B, H
     ("RNN", 100, 20, 100),
     ("RNN", 50, 20, 50),
@@ -28,19 +28,24 @@ SIZES = [  # network, T, B, H
     ("LSTM", 100, 20, 100),
     ("LSTM", 400, 20, 100),
     ("LSTM", 100, 128, 256),
+    ("GRU", 100, 20, 100),
+    ("GRU", 400, 20, 100),
+    ("GRU", 100, 128, 256),
 ]
 CURVES = [  # network, what grows, its values
     (name, axis, values)
     for name in NETWORKS
     for axis, values in [("T", (50, 100, 200, 400, 800)), ("B", (16, 32, 64, 128, 256))]
-] + [("RNN", "window", (20, 40, 80))]
+] + [(name, "window", (20, 40, 80)) for name in NETWORKS]
 
 
 def case(name, T, B, H):
     """Return the network, x and dh, with PyTorch's default weights."""
     rng = np.random.default_rng(0)
     kind, gates = NETWORKS[name]
-    network = kind(**framework_default("pytorch", H, H, rng, gates, np.float32))
+    shapes = [(gates * H, H), (gates * H, H), (gates * H,)] + [(H,)] * (kind is GRU)  # b_n
+    limit = H**-0.5
+    network = kind(*(rng.uniform(-limit, limit, shape).astype(np.float32) for shape in shapes))
     x, dh = rng.standard_normal((2, T, B, H), dtype=np.float32)
     return network, x, dh
 
@@ -50,14 +55,10 @@ def run(network, x, dh, **options):
     return state, network.backward(x, state, dh, **options)
 
 
-def hidden_states(state):
-    return state if isinstance(state, np.ndarray) else state.h
-
-
 def bare_products(network, x, dh):
     """Return a function that does the matrix products of `run`, into arrays made before, and nothing else."""
     T, B, H = dh.shape
-    rows, h = x.reshape(T * B, H), hidden_states(network.forward(x))
+    rows, h = x.reshape(T * B, H), network.hidden(network.forward(x))
     W_x, W_h, W_h_T = network.W_x, network.W_h, np.ascontiguousarray(network.W_h.T)
     z = np.random.default_rng(0).standard_normal((T, B, len(W_h)), dtype=np.float32)
     dz, flat = z.reshape(T * B, -1), np.empty((T * B, len(W_h)), np.float32)
@@ -81,30 +82,34 @@ def torch_run(network, x, dh):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     torch.set_num_threads(1)
     _, B, H = dh.shape
-    starts = ["h0", "c0"] if isinstance(network, LSTM) else ["h0"]
+    state, gradients = run(network, x, dh)
+    ours = {"h": network.hidden(state)[1:]} | vars(gradients)
     theirs = getattr(torch.nn, type(network).__name__)(H, H)
-    parameters = list(theirs.parameters())
+    leaves = dict(zip(["W_x", "W_h", "b", "b_h"], theirs.parameters(), strict=True))
+    values = network.parameters()
+    values["b_h"] = (
+        np.concatenate([0 * network.b[: 2 * H], values.pop("b_n")]) if "b_n" in values else 0 * network.b
+    )
     with torch.no_grad():
-        values = [network.W_x, network.W_h, network.b, 0 * network.b]
-        for parameter, value in zip(parameters, values, strict=True):
-            parameter.copy_(torch.from_numpy(value))
-    x_t, dh_t = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dh)
-    starts_t = [torch.zeros(1, B, H, requires_grad=True) for _ in starts]
-    leaves = [*parameters[:3], x_t, *starts_t]
+        for name, leaf in leaves.items():
+            leaf.copy_(torch.from_numpy(values[name]))
+    starts = {name: torch.zeros(1, B, H, requires_grad=True) for name in ("h0", "c0") if name in ours}
+    leaves |= {"x": torch.from_numpy(x).requires_grad_()} | starts
+    dh_t = torch.from_numpy(dh)
 
     def go():
-        for leaf in [*leaves, parameters[3]]:
+        for leaf in leaves.values():
             leaf.grad = None
-        states, _ = theirs(x_t, tuple(starts_t) if len(starts_t) == 2 else starts_t[0])
+        states, _ = theirs(leaves["x"], tuple(starts.values()) if len(starts) == 2 else starts["h0"])
         states.backward(dh_t)
         return states
 
-    state, gradients = run(network, x, dh)
-    names = ["W_x", "W_h", "b", "x", *starts]
-    ours = [hidden_states(state)[1:], *(getattr(gradients, name) for name in names)]
-    for mine, other in zip(ours, [go(), *(leaf.grad for leaf in leaves)], strict=True):
-        other = other.detach().numpy().reshape(mine.shape)
-        assert np.abs(mine - other).max() < 1e-4 * np.abs(other).max()
+    expected = {"h": go().detach()} | {name: leaf.grad for name, leaf in leaves.items()}
+    if "b_n" in ours:
+        expected["b_n"] = expected["b_h"][2 * H :]
+    for name, mine in ours.items():
+        other = expected[name].numpy().reshape(mine.shape)
+        assert np.abs(mine - other).max() < 1e-4 * np.abs(other).max(), name
     return go
 
 

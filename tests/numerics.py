@@ -47,14 +47,19 @@ every_wrong_array = pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [
         (lambda a: a.tolist(), TypeError, "must be a numpy.ndarray, got list"),
-        (np.ma.masked_array, TypeError, "must be a numpy.ndarray, got MaskedArray"),
+        (
+            np.ma.masked_array,
+            TypeError,
+            "must be a numpy.ndarray, got MaskedArray, which computes in its own way",
+        ),
         (lambda a: a.astype(int), TypeError, "got int64"),
         (lambda a: a.astype(bool), TypeError, "got bool"),
         (lambda a: a.astype(complex), TypeError, "got complex128"),
         (lambda a: a.astype(object), TypeError, "got object"),
-        (lambda a: a.astype(np.float16), TypeError, "got float16"),
+        (lambda a: a.astype(np.float16), TypeError, "got float16: too few digits"),
+        (lambda a: a.astype(a.dtype.newbyteorder()), TypeError, "its byte order is that of another machine"),
         (lambda a: spoiled(np.nan, *a.shape), ValueError, "must be finite, got nan at index ("),
         (lambda a: spoiled(-np.inf, *a.shape), ValueError, "must be finite, got -inf at index ("),
     ],
-    ids=["list", "masked", "int", "bool", "complex", "object", "float16", "nan", "inf"],
+    ids=["list", "masked", "int", "bool", "complex", "object", "float16", "swapped", "nan", "inf"],
 )

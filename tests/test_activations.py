@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numerics import random_runs
 
 from rnn_notes import ACTIVATIONS, sigmoid
 
@@ -31,6 +32,7 @@ def test_function_and_derivative(activation):
 
 
 @every_activation
+@random_runs
 @given(z=st.floats(-1e300, 1e300))
 def test_gamma_is_the_supremum(activation, z):
     assert 0 <= activation.derivative(z) <= activation.gamma

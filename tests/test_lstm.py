@@ -188,6 +188,95 @@ def test_loss_on_the_last_state_is_a_loss_on_every_step_with_zeros():
     assert_attributes_close(lstm.backward(x, state, dh), expected, rtol=1e-13)
 
 
+@every_loss
+@pytest.mark.parametrize("window", [None, 1, 3, 7])
+def test_gradient_at_the_last_cell(last, window):
+    """A loss with a term of the last cell: dc is its derivative; the rest is as without."""
+    lstm, x, h0, c0, dh = random_run(7, 1, 2, 3, last=last)
+    dc = np.random.default_rng(1).standard_normal((1, 3))
+    state = lstm.forward(x, h0, c0)
+    alone = lstm.backward(x, state, np.zeros((1, 3)), dc=dc, window=window)
+    without = lstm.backward(x, state, dh, window=window)
+    expected = {name: getattr(alone, name) + getattr(without, name) for name in GRADIENTS}
+    assert_attributes_close(lstm.backward(x, state, dh, dc, window), expected, rtol=1e-12)
+    if window in (None, 7):
+        loss = lambda start: np.sum(dc * lstm.forward(x, h0, start).c[-1])  # noqa: E731
+        expected = {"c0": central_differences(loss, c0, 1e-3).reshape(c0.shape)}
+        assert_attributes_close(alone, expected, rtol=1e-8)
+
+
+@every_loss
+@pytest.mark.parametrize("cut", [1, 4, 8])
+def test_two_chunks_joined_through_h_and_c_are_the_whole(last, cut):
+    lstm, x, h0, c0, dh = random_run(9, 3, 2, 4, last=last)
+    whole = lstm.backward(x, lstm.forward(x, h0, c0), dh)
+    early = lstm.forward(x[:cut], h0, c0)
+    late = lstm.forward(x[cut:], early.h[-1], early.c[-1])
+    second = lstm.backward(x[cut:], late, dh if last else dh[cut:])
+    joined = np.zeros((cut, 3, 4)) if last else dh[:cut].copy()
+    joined[-1] += second.h0
+    first = lstm.backward(x[:cut], early, joined, dc=second.c0)
+    np.testing.assert_array_equal(first.h0, whole.h0)  # exactly
+    np.testing.assert_array_equal(first.c0, whole.c0)
+    expected = {name: getattr(first, name) + getattr(second, name) for name in PARAMETERS}
+    expected["x"] = np.concatenate([first.x, second.x])
+    assert_attributes_close(whole, expected, rtol=1e-13)
+
+
+@every_loss
+@pytest.mark.parametrize("window", [1, 2, 4, 6, 7])
+def test_window_is_the_sum_over_pairs(window, last):
+    """Sum over all pairs (t, k) with t - k <= window what the loss at t owes to the state (h, c) of k."""
+    T, B, _, H = 7, 2, 3, 3
+    lstm, x, h0, c0, dh = random_run(T, B, 3, H, last=last)
+    state = lstm.forward(x, h0, c0)
+    expected = {name: np.zeros_like(w) for name, w in lstm.parameters().items()}
+    expected |= {"x": np.zeros_like(x), "h0": np.zeros_like(h0), "c0": np.zeros_like(c0)}
+    for t in [T] if last else range(1, T + 1):
+        row = np.concatenate([dh if last else dh[t - 1], np.zeros((B, H))], axis=-1)[:, None]
+        for k in range(t, max(0, t - window) - 1, -1):
+            if k == 0:
+                expected["h0"] += row[:, 0, :H]
+                expected["c0"] += row[:, 0, H:]
+                continue
+            by_state, by_z = step_jacobians(lstm, x[k - 1], state.h[k - 1], state.c[k - 1])
+            dz = (row @ by_z)[:, 0]
+            expected["W_x"] += dz.T @ x[k - 1]
+            expected["W_h"] += dz.T @ state.h[k - 1]
+            expected["b"] += dz.sum(axis=0)
+            expected["x"][k - 1] += dz @ lstm.W_x
+            row = row @ by_state
+    assert_attributes_close(lstm.backward(x, state, dh, window=window), expected, rtol=1e-11)
+
+
+@random_runs
+@given(size=sizes, seed=seeds, data=st.data())
+def test_jacobians_of_the_whole_state(size, seed, data):
+    T, B, _, H = size
+    lstm, x, h0, c0, _ = random_run(*size, seed)
+    state = lstm.forward(x, h0, c0)
+    k, t = sorted(data.draw(st.tuples(*[st.integers(0, T)] * 2)))
+    J = lstm.step_jacobians(state)
+    assert J.shape == (T, B, 2 * H, 2 * H)
+    product = np.broadcast_to(np.eye(2 * H), (B, 2 * H, 2 * H))
+    for s in range(T):
+        expected, _ = step_jacobians(lstm, x[s], state.h[s], state.c[s])
+        assert_close(J[s], expected, rtol=1e-12)
+        if k <= s < t:
+            product = expected @ product
+    assert_close(lstm.jacobian_product(state, k, t), product, rtol=1e-11)
+
+
+def test_jacobian_product_needs_no_memory_for_the_run():
+    lstm, x, *_ = random_run(200, 4, 2, 16)
+    state = lstm.forward(x)
+    tracemalloc.start()
+    lstm.jacobian_product(state, 0, 200)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < lstm.step_jacobians(state).nbytes / 10
+
+
 def derivative_along_the_run(lstm, x, state, k, t):
     """Return ∂c⁽ᵗ⁾/∂c⁽ᵏ⁾ with h⁽ᵏ⁾ held fixed, of shape (B, H, B, H), from central differences."""
     last_cell = lambda c: lstm.forward(x[k:t], state.h[k], c).c[-1]  # noqa: E731
@@ -294,6 +383,9 @@ def test_float32_stays_float32_and_near_float64(last):
                 *attributes(other.backward(inputs, state, convert(dh))).values(),
                 *attributes(state, (*STATE, *"ifgo")).values(),
                 *attributes(other.forward(inputs), STATE).values(),
+                *attributes(other.backward(inputs, state, convert(dh), convert(c0), window=3)).values(),
+                other.step_jacobians(state),
+                *(other.jacobian_product(state, k, 8) for k in (2, 7, 8)),
                 *(other.cell_path(state, k, 8) for k in (2, 7, 8)),
             ]
         )
@@ -313,6 +405,9 @@ def test_arguments_are_neither_modified_nor_returned(last):
     results = [
         *attributes(lstm.forward(x, h0, c0), STATE).values(),
         *attributes(lstm.backward(x, state, dh)).values(),
+        *attributes(lstm.backward(x, state, dh, c0, window=3)).values(),
+        lstm.step_jacobians(state),
+        lstm.jacobian_product(state, 3, 3),
         *(lstm.cell_path(state, k, 3) for k in (0, 2, 3)),
     ]
     for number, result in enumerate(results):
@@ -338,6 +433,12 @@ def test_memory_order_does_not_matter(last, layout):
     other_state = LSTMState(**{name: layout(array) for name, array in attributes(state, STATE).items()})
     expected = attributes(lstm.backward(x, state, dh))
     assert_attributes_close(other.backward(layout(x), other_state, layout(dh)), expected, rtol=1e-12)
+    expected = attributes(lstm.backward(x, state, dh, c0, window=2))
+    assert_attributes_close(
+        other.backward(layout(x), other_state, layout(dh), layout(c0), 2), expected, rtol=1e-12
+    )
+    assert_close(other.step_jacobians(other_state), lstm.step_jacobians(state), rtol=1e-13)
+    assert_close(other.jacobian_product(other_state, 1, 5), lstm.jacobian_product(state, 1, 5), rtol=1e-13)
     assert_close(other.cell_path(other_state, 1, 5), lstm.cell_path(state, 1, 5), rtol=1e-14)
 
 
@@ -389,6 +490,7 @@ RIGHT = {
     "h0": (2, 4),
     "c0": (2, 4),
     "dh": (5, 2, 4),
+    "dc": (2, 4),
     "state.h": (6, 2, 4),
     "state.c": (6, 2, 4),
     "state.gates": (5, 2, 16),
@@ -403,6 +505,7 @@ WRONG_SHAPES = {  # call, argument: shapes
     ("forward", "h0"): WRONG_START,
     ("forward", "c0"): WRONG_START,
     ("backward", "x"): [(0, 2, 3), (5, 0, 3), (5, 2, 4), (5, 2, 1), (5, 3), (3,), (1, 5, 2, 3)],
+    ("backward", "dc"): WRONG_START,
     ("backward", "dh"): [(6, 2, 4), (1, 2, 4), (5, 1, 4), (5, 2, 1), (1, 4), (4,), (), (2, 3), (0, 4)],
     ("backward", "state.h"): WRONG_STATES,
     ("backward", "state.c"): WRONG_STATES,
@@ -423,7 +526,7 @@ def call(method, **replaced):
         case "forward":
             lstm.forward(**take("x", "h0", "c0"))
         case "backward":
-            lstm.backward(**take("x", "state", "dh"))
+            lstm.backward(**take("x", "state", "dh", "dc"))
         case "cell_path":
             lstm.cell_path(**take("state", "k", "t"))
 

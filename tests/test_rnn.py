@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numerics import assert_attributes_close, central_differences, every_wrong_array, random_runs, seeds
 
-from rnn_notes import ACTIVATIONS, RNN
+from rnn_notes import ACTIVATIONS, RNN, Activation
 
 GRADIENTS = ("W_x", "W_h", "b", "x", "h0")
 
@@ -412,6 +412,31 @@ def test_states_of_no_step(ask):
 def test_unknown_activation_lists_the_known():
     with pytest.raises(ValueError, match="'tanh', 'sigmoid', 'relu', 'identity', got 'gelu'"):
         call(activation="gelu")
+
+
+@every_activation
+def test_the_activation_itself_is_as_good_as_its_name(activation):
+    rnn, x, *_ = random_run(5, 2, 3, 4, activation)
+    other = RNN(rnn.W_x, rnn.W_h, rnn.b, activation=ACTIVATIONS[activation])
+    assert other.activation is rnn.activation
+    np.testing.assert_array_equal(other.forward(x), rnn.forward(x))
+
+
+def test_an_activation_of_ones_own():
+    softsign = Activation(
+        "softsign",
+        lambda z, out=None: np.divide(z, 1 + abs(z), out=out),
+        lambda h, out=None: np.square(1 - abs(h), out=out),
+        gamma=1.0,
+    )
+    rnn, x, h0, dh = random_run(5, 2, 3, 4)
+    rnn = RNN(rnn.W_x, rnn.W_h, rnn.b, softsign)
+    h = rnn.forward(x, h0)
+    loss = lambda start: np.sum(dh * rnn.forward(x, start)[1:])  # noqa: E731
+    expected = central_differences(loss, h0, 1e-3).reshape(h0.shape)
+    assert_attributes_close(
+        rnn.backward(x, h, dh), {"h0": expected}, rtol=1e-5
+    )  # its second derivative jumps
 
 
 def test_k_after_t():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerics import every_wrong_array, random_runs, seeds
 
-from rnn_notes import Task, adding, agreement, copying, cross_entropy, mean_squared_error, temporal_order
+from rnn_notes import Task, adding, agreement, copying, cross_entropy, temporal_order
 
 TASKS = {task.name: task for task in (adding, copying, temporal_order, agreement)}
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
