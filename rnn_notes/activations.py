@@ -45,12 +45,12 @@ class Activation:
     derivative_from_output: Callable
     gamma: float
 
-    def __call__(self, z, out=None):
+    def __call__(self, z, out=None) -> np.ndarray:
         """φ(z), for a float or an array of floats; see the attribute `function`."""
         self._check(z)
         return self.function(z, out=out)
 
-    def derivative(self, z):
+    def derivative(self, z) -> np.ndarray:
         """Return φ′(z).
 
         Parameters
@@ -62,11 +62,6 @@ class Activation:
         -------
         float or ndarray
             φ′ at each element of `z`. For `relu`, φ′(0) = 0.
-
-        Raises
-        ------
-        TypeError
-            If `z` is not of a floating-point type.
 
         Examples
         --------

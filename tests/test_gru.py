@@ -134,7 +134,7 @@ def test_gradients_equal_pytorch(size, last):
     "size", [(5, 3, 2, 4), (40, 1000, 1, 1), (8, 2048, 2, 4), (3, 40_000, 1, 1)], ids=str
 )
 def test_gradients_of_blocks_are_those_of_few_sequences(size, last):
-    T, B, _, _ = size
+    B = size[1]
     gru, x, h0, dh = random_run(*size, last=last)
     whole = gru.backward(x, gru.forward(x, h0), dh)
     few = [slice(at, at + 500) for at in range(0, B, 500)]
@@ -157,7 +157,7 @@ def test_a_large_bias_of_the_update_gate_keeps_the_state_and_its_gradient():
 
 
 def explicit_truncation(gru, x, state, dh, window):
-    """Sum over all pairs (t, k), t - k <= window, what the loss at t owes to the state k; differences in k."""
+    """Sum over all pairs (t, k), t - k <= window, what the loss at t owes to the state k."""
     T = len(x)
     H = state.h.shape[-1]
     expected = {name: np.zeros_like(w) for name, w in gru.parameters().items()}

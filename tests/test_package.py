@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,12 +55,39 @@ def test_every_public_name_says_what_it_is_and_shows_it(name):
     value = getattr(rnn_notes, name)
     doc = inspect.getdoc(type(value) if isinstance(value, rnn_notes.Activation | rnn_notes.Task) else value)
     if inspect.isfunction(value) and inspect.signature(value).parameters:
-        for section in ("Parameters", "Returns", "Raises"):
+        for section in ("Parameters", "Returns"):
             assert f"\n{section}\n-----" in doc, section
         for parameter in inspect.signature(value).parameters:
             assert re.search(rf"^(\w+, )*{parameter}(, \w+)* : ", doc, re.MULTILINE), parameter
     result = name.endswith(("Gradients", "State", "Motion", "History", "Table"))  # shown where it is returned
     assert result or ">>> " in doc
+
+
+FUNCTIONS = [name for name in CALLABLE if inspect.isfunction(getattr(rnn_notes, name))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_the_reference_promises_of_every_function_is_true(name):
+    """An argument of the wrong type raises an error that names it; so no docstring has to repeat it."""
+    function = getattr(rnn_notes, name)
+    parameters = inspect.signature(function).parameters
+    with pytest.raises((TypeError, ValueError)) as error:
+        function(**dict.fromkeys(parameters, object()))
+    assert re.match(rf"({'|'.join(parameters)})\b.* must ", str(error.value))
+
+
+@pytest.mark.parametrize("module", ["activations", "gru", "lstm", "network", "rnn", "tasks", "training"])
+def test_an_editor_can_complete_what_comes_back(module):
+    """Every public function, method and property says what it returns."""
+    for value in defined(MODULES[module]).values():
+        for function in [value, *vars(value).values()] if inspect.isclass(value) else [value]:
+            function = function.fget if isinstance(function, property) else function
+            if inspect.isfunction(function) and not function.__name__.startswith("_"):
+                assert "return" in function.__annotations__, function.__qualname__
+
+
+def test_the_package_says_that_its_annotations_count():
+    assert (Path(rnn_notes.__file__).parent / "py.typed").is_file()
 
 
 @pytest.mark.parametrize("other", ["matplotlib", "tqdm"])

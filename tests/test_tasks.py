@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerics import every_wrong_array, random_runs, seeds
 
-from rnn_notes import Task, adding, agreement, copying, cross_entropy, temporal_order
+from rnn_notes import (
+    Task,
+    adding,
+    agreement,
+    copying,
+    cross_entropy,
+    mean_squared_error,
+    temporal_order,
+)
 
 TASKS = {task.name: task for task in (adding, copying, temporal_order, agreement)}
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -322,6 +330,98 @@ def test_a_task_of_ones_own():
         draw(task, 2, 4)
     with pytest.raises(ValueError, match="parity"):
         task.read(x)
+
+
+def numbers(length, batch, rng):
+    return rng.normal(size=(length, batch, 1)), rng.normal(size=(batch, 1))
+
+
+def classes(length, batch, rng):
+    return rng.normal(size=(length, batch, 1)), rng.integers(0, 2, batch)
+
+
+def own_loss(y_hat, target):
+    return 1.0, np.zeros_like(y_hat)
+
+
+def own_task(generate, loss=own_loss, measure="error rate", **options):
+    options = {"outputs": 1 if generate is numbers else 2} | options
+    return Task(
+        "own", 1, loss=loss, measure=measure, shortest=1, baseline=float, generate=generate, **options
+    )
+
+
+@pytest.mark.parametrize("measure", ["accuracy", "Error rate", None, 3, ["error rate"]])
+def test_unknown_measure(measure):
+    with pytest.raises(ValueError) as error:
+        own_task(classes, measure=measure)
+    known = "'mean squared error', 'cross-entropy', 'error rate'"
+    assert str(error.value) == f"measure must be one of {known}, got {measure!r}"
+
+
+@pytest.mark.parametrize(
+    ("loss", "measure", "kinds"),
+    [
+        (mean_squared_error, "error rate", "classes"),
+        (mean_squared_error, "cross-entropy", "classes"),
+        (cross_entropy, "mean squared error", "numbers"),
+    ],
+)
+def test_a_loss_that_does_not_fit_the_measure(loss, measure, kinds):
+    with pytest.raises(ValueError) as error:
+        own_task(classes, loss, measure)
+    expected = f"a loss of {kinds} for the measure {measure!r}"
+    assert str(error.value) == f"loss must be {expected}, got {loss.__name__}"
+
+
+@pytest.mark.parametrize("loss", [None, "cross_entropy", 1.0])
+def test_a_loss_that_cannot_be_called(loss):
+    with pytest.raises(TypeError, match=r"^loss must be a function such as mean_squared_error, got "):
+        own_task(classes, loss)
+
+
+@pytest.mark.parametrize("measure", ["mean squared error", "cross-entropy", "error rate"])
+@pytest.mark.parametrize("generate", [numbers, classes])
+def test_targets_that_do_not_fit_the_measure(generate, measure):
+    """An error rate of numbers would be 1 for ever."""
+    task = own_task(generate, measure=measure)
+    if (generate is numbers) == (measure == "mean squared error"):
+        draw(task, 3, 4)
+        return
+    with pytest.raises(
+        TypeError, match=r"^target of the task 'own' must be a numpy.ndarray of (integers|floats)"
+    ):
+        draw(task, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("x", "target", "message"),
+    [
+        ((3, 4, 2), (4,), r"^x of the task 'own' must have shape \(T, 4, 1\)"),
+        ((4, 3, 1), (4,), r"^x of the task 'own' must have shape \(T, 4, 1\)"),
+        ((3, 4), (4,), r"^x of the task 'own' must have shape"),
+        ((3, 4, 1), (3,), r"^target of the task 'own' must have shape \(4,\), got \(3,\)"),
+        ((3, 4, 1), (3, 4), r"^target of the task 'own' must have shape \(4,\), got \(3, 4\)"),
+    ],
+)
+def test_shapes_that_do_not_fit(x, target, message):
+    task = own_task(lambda length, batch, rng: (np.zeros(x), np.zeros(target, int)))
+    with pytest.raises(ValueError, match=message):
+        draw(task, 3, 4)
+
+
+def test_classes_out_of_range():
+    task = own_task(lambda length, batch, rng: (np.zeros((length, batch, 1)), np.full(batch, 2)))
+    with pytest.raises(ValueError, match=r"^target of the task 'own' must be integers from 0 to 1, got 2$"):
+        draw(task, 3, 4)
+
+
+def test_the_error_is_in_the_measure_whatever_the_loss():
+    y_hat, right = np.array([[3.0, 1.0], [0.0, 2.0], [1.0, 0.0]]), np.array([0, 1, 1])
+    assert own_task(classes).error(y_hat, right) == pytest.approx(1 / 3)
+    assert own_task(classes, measure="cross-entropy").error(y_hat, right) == cross_entropy(y_hat, right)[0]
+    number = own_task(numbers, measure="mean squared error")
+    assert number.error(np.array([[3.0], [1.0]]), np.array([[1.0], [1.0]])) == 2.0
 
 
 # Bad input.

@@ -347,6 +347,33 @@ def test_adam_survives_a_gradient_whose_square_overflows(dtype, g):
         assert np.isfinite(w).all()
 
 
+@pytest.mark.parametrize(
+    "make", [partial(SGD, 0.1, momentum=0.9), partial(Adam, 0.1)], ids=["momentum", "Adam"]
+)
+@pytest.mark.parametrize("shape", [(1,), (2, 1), (3, 2), ()])
+def test_optimizers_remember_the_shape_and_dtype_of_a_parameter(make, shape):
+    optimizer = make()
+    optimizer.step({"w": np.ones(2)}, {"w": np.ones(2)})
+    w = np.ones(shape)
+    with pytest.raises(ValueError, match=r"^parameters\['w'\] must have shape \(2,\)"):
+        optimizer.step({"w": w}, {"w": np.ones(shape)})
+    with pytest.raises(TypeError, match=r"^parameters\['w'\] must have dtype float64, got float32$"):
+        optimizer.step({"w": np.ones(2, np.float32)}, {"w": np.ones(2, np.float32)})
+    np.testing.assert_array_equal(w, np.ones(shape))
+
+
+@every_optimizer
+def test_a_parameter_that_comes_later_starts_as_the_others_did(make):
+    w, v, alone = np.ones(2), np.ones(2), np.ones(2)
+    optimizer, other = make(), make()
+    gradient = np.array([1.0, -2.0])
+    for _ in range(3):
+        optimizer.step({"w": w}, {"w": gradient})
+    optimizer.step({"w": w, "v": v}, {"w": gradient, "v": gradient})
+    other.step({"v": alone}, {"v": gradient})
+    np.testing.assert_array_equal(v, alone)
+
+
 # The loop.
 
 
@@ -599,6 +626,21 @@ def test_solved_needs_fifty_batches_and_zero_never_stops(options, outcome, updat
     history = train(network, readout, right_from_the_start, **options)
     assert not history.error.any()
     assert (history.outcome, len(history.loss)) == (outcome, updates)
+
+
+def test_a_thousand_updates_are_the_default():
+    network, readout = random_network(RNN, right_from_the_start)
+    idle = CustomOptimizer(lambda parameters, gradients: None)
+    history = fit(network, readout, right_from_the_start, idle, generator(), length=1, batch=1, solved=0)
+    assert len(history.loss) == 1000
+
+
+@pytest.mark.parametrize("progress", ["x", 1, 0, "True", [True], np.ones(2)], ids=repr)
+def test_wrong_progress(progress):
+    network, readout = random_network(RNN, temporal_order)
+    with pytest.raises(TypeError) as error:
+        train(network, readout, progress=progress)
+    assert str(error.value) == f"progress must be True, False or None, got {progress!r}"
 
 
 @pytest.mark.parametrize(("wrong", "outcome"), [(1, "solved"), (2, "steps")])
@@ -870,6 +912,7 @@ def test_cross_entropy_wrong_shape_of_predictions(shape):
         (np.int64(0), TypeError, "int64"),
         (np.zeros(3), TypeError, "float64"),
         (np.zeros(3, bool), TypeError, "bool"),
+        (np.zeros(3, "m8[s]"), TypeError, "timedelta64[s]"),
         (np.zeros(3, complex), TypeError, "complex128"),
         (np.zeros(3, object), TypeError, "object"),
         (np.zeros(4, int), ValueError, "(4,)"),
@@ -888,6 +931,11 @@ def test_cross_entropy_wrong_target(target, error, got):
         cross_entropy(np.zeros((3, 2)), target)
     assert str(caught.value).startswith("target must ")
     assert str(caught.value).endswith(f"got {got}")
+
+
+def test_cross_entropy_refuses_a_mask():
+    with pytest.raises(TypeError, match=r"^target must be a numpy.ndarray, got MaskedArray, which computes"):
+        cross_entropy(np.zeros((3, 2)), np.ma.zeros(3, int))
 
 
 # Bad input to the optimizers.
