@@ -140,7 +140,8 @@ def check_finite(name, value):
         raise NotFiniteError(f"{name} must be finite, got {value[where]} at index {where}")
 
 
-refuse_overflow = np.errstate(over="ignore", invalid="ignore")  # a decorator: no warning before the error
+# A decorator, for no warning before the error.
+refuse_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def check_overflow(**results):

@@ -206,13 +206,13 @@ class SGD:
         [5.]
         """
         gradients = _check_update(parameters, gradients, self._velocity)
-        velocity, values = {}, {}
-        for name, w in parameters.items():
+        velocity, changes = {}, {}
+        for name in parameters:
             v = gradients[name]
             if self.momentum:
                 v = velocity[name] = np.asarray(self.momentum * self._velocity.get(name, 0) + v)
-            values[name] = w - self.learning_rate * v
-        _update(parameters, values)
+            changes[name] = self.learning_rate * v
+        _update(parameters, changes)
         self._velocity |= velocity
 
 
@@ -283,8 +283,8 @@ class Adam:
         array([0.0011])
         """
         gradients = _check_update(parameters, gradients, self._mean)
-        steps, means, roots, values = {}, {}, {}, {}
-        for name, w in parameters.items():
+        steps, means, roots, changes = {}, {}, {}, {}
+        for name in parameters:
             g, t = gradients[name], self._steps.get(name, 0) + 1
             mean = self.beta_1 * self._mean.get(name, 0) + (1 - self.beta_1) * g
             # The root of the running mean of g²: the square itself would overflow for large gradients.
@@ -294,8 +294,8 @@ class Adam:
             # quotient is the same, and the largest float does not round up to infinity.
             mean = mean / (4 * (1 - self.beta_1**t))
             root = root / (4 * (1 - self.beta_2**t) ** 0.5)
-            values[name] = w - self.learning_rate * mean / (root + self.epsilon / 4)
-        _update(parameters, values)
+            changes[name] = self.learning_rate * mean / (root + self.epsilon / 4)
+        _update(parameters, changes)
         self._steps |= steps
         self._mean |= means
         self._root |= roots
@@ -325,11 +325,12 @@ def _names(arrays):
     return sorted(map(str, arrays))
 
 
-def _update(parameters, values):
-    """Write the new values into the parameters, after all of them are known to be finite."""
-    check_overflow(**{f"the step of parameters[{name!r}]": np.asarray(v) for name, v in values.items()})
+def _update(parameters, changes):
+    """Subtract the changes from the parameters, after all results are known to be finite."""
     for name, w in parameters.items():
-        w[...] = values[name]
+        check_overflow(**{f"the step of parameters[{name!r}]": np.asarray(w - changes[name])})
+    for name, w in parameters.items():
+        w -= changes[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -389,7 +390,8 @@ def fit(
     ----------
     network : Network
         An `RNN`, `LSTM` or `GRU`, or anything with the methods of `Network`. Trained in place. The dtype of
-        its parameters is that of all computation.
+        its parameters is that of all computation. Before the first batch, two steps of zeros show whether it
+        fits to the readout and the task.
     readout : Readout
         Trained in place.
     task : Task
@@ -451,10 +453,12 @@ def fit(
         check_positive("clip", clip)
     if not callable(clip_with):
         raise TypeError(f"clip_with must be a function such as clip_by_norm, got {clip_with!r}")
-    options = {} if window is None else {"window": check_integer("window", window, 1)}
-    takes = signature(network.backward).parameters
-    if options and "window" not in takes and all(p.kind is not Parameter.VAR_KEYWORD for p in takes.values()):
-        raise ValueError(f"window must be None for a network whose backward takes none, got {window!r}")
+    options = {}
+    if window is not None:
+        options["window"] = check_integer("window", window, 1)
+        takes = signature(network.backward).parameters
+        if "window" not in takes and all(p.kind is not Parameter.VAR_KEYWORD for p in takes.values()):
+            raise ValueError(f"window must be None for a network whose backward takes none, got {window!r}")
     enough = check_fraction("solved", solved) * task.baseline(check_integer("length", length, task.shortest))
     check_integer("steps", steps, 1)
     if progress is not None and not isinstance(progress, bool | np.bool_):

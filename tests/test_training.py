@@ -362,6 +362,12 @@ def test_optimizers_remember_the_shape_and_dtype_of_a_parameter(make, shape):
     np.testing.assert_array_equal(w, np.ones(shape))
 
 
+def test_an_array_of_two_names_gets_both_steps():
+    w = np.ones(2)
+    SGD(0.5).step({"in": w, "out": w}, {"in": np.array([1.0, 0.0]), "out": np.array([1.0, 2.0])})
+    np.testing.assert_array_equal(w, [0.0, 0.0])
+
+
 @every_optimizer
 def test_a_parameter_that_comes_later_starts_as_the_others_did(make):
     w, v, alone = np.ones(2), np.ones(2), np.ones(2)
