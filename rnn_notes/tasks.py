@@ -45,7 +45,7 @@ def mean_squared_error(y_hat, target) -> tuple[float, np.ndarray]:
     Raises
     ------
     ValueError
-        Also if the loss or its gradient is beyond the largest float of its type.
+        Also if a difference, the loss or its gradient is beyond the largest float of its type.
 
     Examples
     --------
@@ -58,6 +58,7 @@ def mean_squared_error(y_hat, target) -> tuple[float, np.ndarray]:
     _check_predictions(y_hat, 1)
     check_array("target", target, y_hat.dtype, y_hat.shape)
     error = y_hat - target
+    check_overflow(**{"y_hat - target": error})
     loss, dy = np.mean(np.square(error, dtype=np.float64)), (2 / error.size) * error
     check_overflow(loss=loss, dy=dy)
     return float(loss), dy

@@ -571,6 +571,7 @@ def _differentiate(network, readout, task, x, target, options):
     read = h[1:] if task.every_step else h[-1]
     y_hat = readout.forward(read)
     loss, dy = task.loss(y_hat, target)
+    check_finite("loss", np.asarray(loss, float))
     error = task.error(y_hat, target) if task.measure == "error rate" else loss
     last = readout.backward(read, dy)
     first = network.backward(x, state, last.h, **options)

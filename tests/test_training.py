@@ -779,6 +779,17 @@ def test_a_step_to_infinity_is_divergence(steps):
     assert (history.outcome, len(history.loss)) == ("diverged", 0)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_of_ones_own_that_is_not_finite_is_divergence(value):
+    losses = [1.5, value]
+    task = dataclasses.replace(
+        temporal_order, loss=lambda y_hat, target: (losses.pop(0), np.ones_like(y_hat))
+    )
+    network, readout = random_network(RNN, task)
+    history = train(network, readout, task, steps=5)
+    assert (history.outcome, history.loss.tolist()) == ("diverged", [1.5])
+
+
 @pytest.mark.parametrize("kind", [RNN, LSTM])
 @pytest.mark.parametrize("optimizer", [SGD, Adam])
 def test_equal_seeds_give_equal_runs(kind, optimizer):
