@@ -21,16 +21,13 @@ class Network(Protocol):
     >>> class Leaky:
     ...     def __init__(self, a):
     ...         self.a = a
-    ...
     ...     def parameters(self):
     ...         return {"a": self.a}
-    ...
     ...     def forward(self, x):
     ...         h = np.zeros((len(x) + 1, *x.shape[1:]))
     ...         for t in range(1, len(h)):
     ...             h[t] = self.a * h[t - 1] + x[t - 1]
     ...         return h
-    ...
     ...     def backward(self, x, h, dh):
     ...         direct = np.zeros_like(x)
     ...         direct[-1 if dh.ndim == 2 else slice(None)] = dh
@@ -39,7 +36,6 @@ class Network(Protocol):
     ...             dx[t] = direct[t] + arrives
     ...             arrives = self.a * dx[t]
     ...         return SimpleNamespace(a=np.sum(dx * h[:-1], axis=(0, 1)), x=dx)
-    ...
     ...     def hidden(self, h):
     ...         return h
 
