@@ -222,3 +222,11 @@ def check_float_type(name, value):
     if not isinstance(value, type | np.dtype) or value not in (np.float32, np.float64):
         raise TypeError(f"{name} must be numpy.float32 or numpy.float64, got {value!r}")
     return np.dtype(value)
+
+
+def check_fits(name, value, what, result):
+    """Return `result`; raise unless it is finite, for `value` may be too large for `what` follows from it."""
+    if not np.isfinite(result).all():
+        largest = np.abs(value).max()
+        raise ValueError(f"{name} must have {what} within {value.dtype}, got entries up to {largest:.2g}")
+    return result

@@ -63,7 +63,11 @@ def random_normal(shape, rng, *, std=1.0, dtype=np.float64):
     shape = check_matrix_shape("shape", shape)
     check_generator("rng", rng)
     dtype = check_float_type("dtype", dtype)
-    return _positive("std", std, dtype) * rng.standard_normal(shape, dtype)
+    with np.errstate(over="ignore"):
+        entries = _positive("std", std, dtype) * rng.standard_normal(shape, dtype)
+    if not np.isfinite(entries).all():
+        raise ValueError(f"std must give entries within {dtype}, got {std!r}")
+    return entries
 
 
 def random_uniform(shape, rng, *, limit=1.0, dtype=np.float64):

@@ -5,6 +5,7 @@ import numpy as np
 from rnn_notes._checks import (
     check_array,
     check_choice,
+    check_fits,
     check_float_type,
     check_generator,
     check_matrix_shape,
@@ -69,10 +70,11 @@ def gram_schmidt(A, method="modified"):
     """
     m, n = _check_tall(A)
     check_choice("method", method, ("modified", "classical"))
+    scaled, exponents = _scale_columns(A)
     Q, R = np.zeros((m, n), A.dtype), np.zeros((n, n), A.dtype)
     rounding = 10 * n**0.5 * np.finfo(A.dtype).eps
     for j in range(n):
-        v = A[:, j].copy()
+        v = scaled[:, j].copy()
         if method == "classical":
             R[:j, j] = Q[:, :j].T @ v  # all projections of the column as it was
             v -= Q[:, :j] @ R[:j, j]
@@ -80,13 +82,13 @@ def gram_schmidt(A, method="modified"):
             for i in range(j):
                 R[i, j] = Q[:, i] @ v  # the projection of what is left
                 v -= R[i, j] * Q[:, i]
-        R[j, j] = _length(v)
-        if R[j, j] <= rounding * _length(A[:, j]):
+        R[j, j] = np.linalg.norm(v)
+        if R[j, j] <= rounding * np.linalg.norm(scaled[:, j]):
             raise ValueError(
                 f"A must have independent columns, got column {j} that depends on those before it"
             )
         Q[:, j] = v / R[j, j]
-    return Q, R
+    return Q, _unscale_columns(A, R, exponents)
 
 
 def householder_qr(A):
@@ -133,7 +135,8 @@ def householder_qr(A):
     (True, True)
     """
     m, n = _check_tall(A)
-    R, Q = A.copy(), np.eye(m, n, dtype=A.dtype)
+    R, exponents = _scale_columns(A)
+    Q = np.eye(m, n, dtype=A.dtype)
     normals = []
     for j in range(n):
         column = R[j:, j]
@@ -145,7 +148,7 @@ def householder_qr(A):
             normals.append((j, normal))
     for j, normal in reversed(normals):
         _reflect(Q[j:, j:], normal)
-    return Q, np.triu(R[:n])
+    return Q, _unscale_columns(A, np.triu(R[:n]), exponents)
 
 
 def random_orthogonal(shape, rng, *, dtype=np.float64):
@@ -198,10 +201,16 @@ def random_orthogonal(shape, rng, *, dtype=np.float64):
     return Q if rows >= columns else np.ascontiguousarray(Q.T)
 
 
-def _length(v):
-    """Return the norm of v, whose square may overflow or vanish."""
-    largest = abs(v).max()
-    return largest * np.linalg.norm(v / largest) if largest else largest
+def _scale_columns(A):
+    """Return A with each column divided by a power of two, so that no square overflows, and the exponents."""
+    exponents = np.frexp(abs(A).max(axis=0))[1]
+    return np.ldexp(A, -exponents), exponents
+
+
+def _unscale_columns(A, R, exponents):
+    """Return R for the columns of A, from R for the scaled ones; raise if it overflows."""
+    with np.errstate(over="ignore"):
+        return check_fits("A", A, "an R", np.ldexp(R, exponents))
 
 
 def _reflect(rows, normal):

@@ -9,7 +9,7 @@ from numbers import Complex
 
 import numpy as np
 
-from rnn_notes._checks import check_integer, check_positive, check_square
+from rnn_notes._checks import check_fits, check_integer, check_positive, check_square
 
 
 def eigenvalues(A):
@@ -41,10 +41,10 @@ def eigenvalues(A):
     >>> eigenvalues(np.array([[1.0, 1.0], [1.0, 1.0]])).round(12)
     array([2.+0.j, 0.+0.j])
     """
-    check_square("A", A)
-    values = np.linalg.eigvals(A)
+    values = _eigenvalues(A)
     values = values.astype(np.result_type(values, np.complex64), copy=False)
-    order = np.lexsort((-values.imag, -values.real, -abs(values)))  # the last key decides first
+    halves = abs(values / 2)  # the size of a finite complex number can overflow
+    order = np.lexsort((-values.imag, -values.real, -halves))  # the last key decides first
     return np.take_along_axis(values, order, axis=-1)
 
 
@@ -76,8 +76,9 @@ def spectral_radius(A):
     >>> float(spectral_radius(A)), float(spectral_norm(A).round(3))
     (0.5, 10.025)
     """
-    check_square("A", A)
-    return abs(np.linalg.eigvals(A)).max(axis=-1)
+    values = _eigenvalues(A)
+    with np.errstate(over="ignore"):
+        return check_fits("A", A, "a spectral radius", abs(values).max(axis=-1))
 
 
 def spectral_norm(A):
@@ -109,7 +110,8 @@ def spectral_norm(A):
     0.1 1e+20
     """
     check_square("A", A)
-    return np.linalg.norm(A, 2, axis=(-2, -1))
+    with np.errstate(over="ignore"):
+        return check_fits("A", A, "a spectral norm", np.linalg.norm(A, 2, axis=(-2, -1)))
 
 
 def characteristic_polynomial(A):
@@ -149,13 +151,17 @@ def characteristic_polynomial(A):
     (array([ 1., -2.,  0.]), array([2., 0.]))
     """
     n = _check_one("A", A)
+    exponent = np.frexp(abs(A).max())[1]
+    scaled = np.ldexp(A, -exponent)  # below 1, without rounding: no product overflows on the way
     identity = np.eye(n, dtype=A.dtype)
     coefficients = np.ones(n + 1, A.dtype)
-    M = np.zeros_like(A)
+    M = np.zeros((n, n), A.dtype)
     for k in range(1, n + 1):
-        M = A @ M + coefficients[k - 1] * identity
-        coefficients[k] = np.trace(-A @ M) / k
-    return coefficients
+        M = scaled @ M + coefficients[k - 1] * identity
+        coefficients[k] = np.trace(-scaled @ M) / k
+    with np.errstate(over="ignore"):
+        coefficients = np.ldexp(coefficients, exponent * np.arange(n + 1))
+    return check_fits("A", A, "coefficients", coefficients)
 
 
 def matrix_powers(A, t):
@@ -251,7 +257,13 @@ def classify(eigenvalue, tolerance=1e-9):
     """
     if not isinstance(eigenvalue, Complex) or isinstance(eigenvalue, bool):
         raise TypeError(f"eigenvalue must be one real or complex number, got {eigenvalue!r}")
-    value = complex(eigenvalue)
+    try:
+        value = complex(eigenvalue)
+    except OverflowError:  # an integer or a fraction beyond all floats, which may be too long to show
+        kind = type(eigenvalue).__name__
+        raise ValueError(
+            f"eigenvalue must be at most {np.finfo(float).max:.2g} in size, got a larger {kind}"
+        ) from None
     if not np.isfinite(value):
         raise ValueError(f"eigenvalue must be finite, got {eigenvalue!r}")
     tolerance = check_positive("tolerance", tolerance)
@@ -305,7 +317,8 @@ def henrici(A):
     scaled = A / np.where(largest, largest, 1)  # in float64, at most 1: a square cannot overflow
     squares = np.sum(scaled**2, axis=(-2, -1)) - np.sum(abs(np.linalg.eigvals(scaled)) ** 2, axis=-1)
     departure = np.sqrt(np.maximum(squares, 0))  # rounding can make the difference negative
-    return (departure * largest[..., 0, 0]).astype(A.dtype)
+    with np.errstate(over="ignore"):
+        return check_fits("A", A, "a departure", (departure * largest[..., 0, 0]).astype(A.dtype))
 
 
 def lyapunov_exponents(jacobians):
@@ -352,20 +365,33 @@ def lyapunov_exponents(jacobians):
     n = check_square("jacobians", jacobians)
     if jacobians.ndim < 3:
         raise ValueError(f"jacobians must have shape (T, ..., n, n), got {jacobians.shape}")
+    largest = np.maximum(jacobians.max(axis=(-2, -1)), -jacobians.min(axis=(-2, -1)))
+    exponents = np.frexp(largest)[1]  # of those near the ends of the range, the products leave it
+    shifts = np.where(exponents > 960, -32, np.where(exponents < -900, 900, 0))
     basis = np.broadcast_to(np.eye(n), jacobians.shape[1:])  # float64: a sum of many terms
     total = np.zeros(jacobians.shape[1:-1])
-    for J in jacobians:
-        basis, diagonal = _orthonormalize(J @ basis)
+    for J, shift in zip(jacobians, shifts, strict=True):
+        A = J @ np.ldexp(basis, shift[..., None, None])
+        basis, R = np.linalg.qr(A)
+        lengths = abs(np.diagonal(R, axis1=-2, axis2=-1))
+        small = lengths <= 10 * n * np.finfo(A.dtype).eps * abs(R).max(axis=-2)
+        doubtful = (small & (total > -np.inf)).any(axis=-1)
+        if doubtful.any():
+            # In place of a column that depends on earlier ones, LAPACK puts an arbitrary direction, which the
+            # columns after it lose. So it goes last, for this step and all later ones.
+            Q, exact = _orthonormalize(A[doubtful])
+            order = np.argsort((exact == 0) | (total[doubtful] == -np.inf), axis=-1, stable=True)
+            basis[doubtful] = np.take_along_axis(Q, order[:, None], axis=-1)
+            lengths[doubtful] = np.take_along_axis(exact, order, axis=-1)
+            total[doubtful] = np.take_along_axis(total[doubtful], order, axis=-1)
         with np.errstate(divide="ignore"):  # log 0 is minus infinity
-            total += np.log(diagonal)
+            total += np.log(lengths)
+    total -= np.log(2) * shifts.sum(axis=0)[..., None]
     return np.sort(total / len(jacobians), axis=-1)[..., ::-1].astype(jacobians.dtype)
 
 
 def _orthonormalize(A):
-    """Return Q and diag R of A = Q R by Gram-Schmidt, with zeros for columns that depend on earlier ones.
-
-    LAPACK would put an arbitrary direction there, which the columns after it would lose.
-    """
+    """Return Q and diag R of A = Q R by Gram-Schmidt, with zeros for columns that depend on earlier ones."""
     n = A.shape[-1]
     largest = abs(A).max(axis=-2, keepdims=True)
     A = A / np.where(largest, largest, 1)  # entries up to 1, whose squares neither overflow nor vanish
@@ -379,6 +405,13 @@ def _orthonormalize(A):
         np.divide(v, length, out=Q[..., j : j + 1], where=length > rounding)
         lengths[..., j : j + 1] = np.where(length > rounding, length, 0)
     return Q, (lengths * largest)[..., 0, :]
+
+
+def _eigenvalues(A):
+    """Return the eigenvalues of A, one matrix or a stack, in LAPACK's order."""
+    check_square("A", A)
+    with np.errstate(over="ignore"):
+        return check_fits("A", A, "eigenvalues", np.linalg.eigvals(A))
 
 
 def _check_one(name, A):

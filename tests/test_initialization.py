@@ -383,6 +383,40 @@ def test_wrong_scale(initialize, name, value, error):
     assert str(caught.value) == f"{name} must be a finite number above 0, got {value!r}"
 
 
+@every_dtype
+@pytest.mark.parametrize(
+    ("initialize", "name"), [(random_normal, "std"), (random_uniform, "limit"), (identity_matrix, "scale")]
+)
+@pytest.mark.parametrize("end", ["largest", "smallest"])
+def test_scales_at_the_ends_of_the_range(initialize, name, dtype, end):
+    info = np.finfo(dtype)
+    scale = float(info.max / 8 if end == "largest" else info.smallest_subnormal)
+    W = initialize(9, np.random.default_rng(0), dtype=dtype, **{name: scale})
+    plain = initialize(9, np.random.default_rng(0), dtype=dtype)
+    np.testing.assert_array_equal(W, dtype(scale) * plain)
+    assert np.isfinite(W).all()
+    assert (abs(W) >= scale / 2).any()
+
+
+@pytest.mark.parametrize(
+    ("initialize", "name"), [(random_normal, "std"), (random_uniform, "limit"), (identity_matrix, "scale")]
+)
+@pytest.mark.parametrize("value", [1e-46, 1e39])
+def test_a_scale_that_float32_cannot_hold(initialize, name, value):
+    with pytest.raises(ValueError) as caught, np.errstate(all="raise"):
+        initialize(3, np.random.default_rng(0), dtype=np.float32, **{name: value})
+    assert str(caught.value) == f"{name} must be above 0 and finite in float32, got {value!r}"
+    assert initialize(3, np.random.default_rng(0), **{name: value}).any()
+
+
+@every_dtype
+def test_normal_entries_beyond_the_type_are_refused(dtype):
+    std = 3e38 if dtype is np.float32 else 1.7e308
+    with pytest.raises(ValueError) as caught, np.errstate(all="raise"):
+        random_normal(10, np.random.default_rng(0), std=std, dtype=dtype)
+    assert str(caught.value) == f"std must give entries within {np.dtype(dtype)}, got {std!r}"
+
+
 @every_framework
 @pytest.mark.parametrize(
     ("name", "value", "error"),

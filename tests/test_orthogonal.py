@@ -146,6 +146,31 @@ def test_scaling_the_matrix_scales_only_r(qr, dtype, part):
     assert_close(scaled_R / scale, R, rtol=tolerance)
 
 
+@every_method
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("end", ["largest", "smallest"])
+def test_columns_at_the_ends_of_the_range(qr, dtype, end):
+    info = np.finfo(dtype)
+    A = np.array([[3, 0, 1], [-4, 5, 2], [0, 1, -3], [0, 2, 5]], dtype)
+    exponents = np.full(3, info.maxexp - 3 if end == "largest" else info.minexp - info.nmant)
+    for first in (exponents[0], 0):  # all columns, and all but the first
+        exponents[0] = first
+        Q, R = qr(A)
+        scaled_Q, scaled_R = qr(np.ldexp(A, exponents))
+        np.testing.assert_array_equal(scaled_Q, Q)
+        np.testing.assert_array_equal(scaled_R, np.ldexp(R, exponents))
+
+
+@every_method
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_r_beyond_the_type_is_refused(qr, dtype):
+    largest = np.finfo(dtype).max
+    A = np.array([[largest, 1], [-largest, 1]], dtype)
+    with pytest.raises(ValueError) as caught:
+        qr(A)
+    assert str(caught.value) == f"A must have an R within {A.dtype}, got entries up to {largest:.2g}"
+
+
 @pytest.mark.parametrize("tiny", [1e-20, 1e-150, 1e-200, 1e-300])
 def test_householder_of_a_column_next_to_zero(tiny):
     A = np.array([[0.0, 1.0], [tiny, 1.0]])
@@ -286,6 +311,21 @@ def test_dependent_columns(qr, columns, number):
     for dtype in (np.float32, np.float64):
         with pytest.raises(ValueError, match=f"^A must have independent columns, got column {number} that"):
             qr(np.array(columns, dtype).T.copy())
+
+
+@every_gram_schmidt
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [2, 100])
+def test_what_is_left_of_a_column_is_rounding_up_to_a_length(qr, dtype, n):
+    """10 √n ε times the length of the column, and here the columns before it are exact."""
+    limit = 10 * n**0.5 * np.finfo(dtype).eps
+    A = np.eye(n, dtype=dtype)
+    A[:-1, -1] = 1 / (n - 1) ** 0.5
+    A[-1, -1] = 1.1 * limit
+    np.testing.assert_array_equal(qr(A)[1], A)
+    A[-1, -1] = 0.9 * limit
+    with pytest.raises(ValueError, match=f"^A must have independent columns, got column {n - 1} that"):
+        qr(A)
 
 
 @every_gram_schmidt

@@ -194,6 +194,71 @@ def test_sizes_scale_with_the_matrix(function, scale):
     assert function(A * scale) == pytest.approx(function(A) * scale, rel=1e-13)
 
 
+# A matrix of small integers, times a power of two that leads to either end of a type's range.
+every_end = pytest.mark.parametrize("end", ["largest", "smallest"])
+every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def exponent_of(end, dtype):
+    """Return the exponent that makes 7 nearly the largest number, or 1 a number of five bits."""
+    info = np.finfo(dtype)
+    return info.maxexp - 3 if end == "largest" else info.minexp - info.nmant + 4
+
+
+@every_end
+@every_dtype
+@for_stacks
+def test_sizes_scale_to_the_ends_of_the_range(function, dtype, end):
+    A = np.array([[[3, 5], [0, -2]], [[1, 2], [-2, 1]]], dtype)
+    exponent = exponent_of(end, dtype)
+    expected = function(A.astype(float)) * 2.0**exponent
+    actual = function(np.ldexp(A, exponent))
+    assert actual.dtype == function(A).dtype
+    info = np.finfo(dtype)
+    np.testing.assert_allclose(actual, expected, rtol=10 * info.eps, atol=2 * float(info.smallest_subnormal))
+
+
+@every_dtype
+def test_eigenvalues_are_sorted_by_size_where_the_size_overflows(dtype):
+    large = 0.75 * np.finfo(dtype).max
+    A = np.diag(np.array([large, 0, 0, 1], dtype))
+    A[1:3, 1:3] = [[large, -large], [large, large]]
+    expected = np.array([1 + 1j, 1 - 1j, 1, 1 / large]) * float(large)
+    np.testing.assert_allclose(eigenvalues(A), expected, rtol=10 * np.finfo(dtype).eps)
+
+
+@every_dtype
+@pytest.mark.parametrize(
+    ("function", "rows", "what"),
+    [
+        (eigenvalues, [[1, 1], [1, 1]], "eigenvalues"),
+        (spectral_radius, [[1, 1], [1, 1]], "eigenvalues"),
+        (spectral_radius, [[0.75, -0.75], [0.75, 0.75]], "a spectral radius"),
+        (spectral_norm, [[1, 1], [1, 1]], "a spectral norm"),
+        (henrici, [[0, 1, 1], [0, 0, 1], [0, 0, 0]], "a departure"),
+        (characteristic_polynomial, [[1, 0], [0, 1]], "coefficients"),
+    ],
+)
+def test_what_does_not_fit_into_the_type_is_refused(function, rows, what, dtype):
+    A = np.array(rows, dtype) * np.finfo(dtype).max
+    with pytest.raises(ValueError) as caught:
+        function(A)
+    assert str(caught.value) == f"A must have {what} within {A.dtype}, got entries up to {A.max():.2g}"
+
+
+@every_dtype
+def test_coefficients_that_fit_come_out_where_the_products_do_not(dtype):
+    half = 2.0 ** (np.finfo(dtype).maxexp - 1)
+    nilpotent = np.array([[half, half], [-half, -half]], dtype)
+    np.testing.assert_array_equal(characteristic_polynomial(nilpotent), [1, 0, 0])
+    np.testing.assert_array_equal(characteristic_polynomial(np.diag(nilpotent[0] * [1, 0])), [1, -half, 0])
+    root = 2.0 ** (np.finfo(dtype).maxexp // 2)
+    A = np.array([[root, root], [-root / 4, root / 4]], dtype)  # the determinant is half
+    np.testing.assert_array_equal(characteristic_polynomial(A), [1, -1.25 * root, half])
+    tiny = np.finfo(dtype).smallest_subnormal
+    np.testing.assert_array_equal(characteristic_polynomial(np.diag([3 * tiny, tiny])), [1, -4 * tiny, 0])
+
+
 # Powers
 
 
@@ -397,6 +462,19 @@ def test_exponents_do_not_overflow():
     np.testing.assert_allclose(lyapunov_exponents(J), np.log([1e200, 1e-200]), rtol=1e-14)
 
 
+@every_end
+@every_dtype
+def test_exponents_at_the_ends_of_the_range(dtype, end):
+    J = np.random.default_rng(0).integers(-7, 8, (30, 2, 4, 4)).astype(dtype)
+    exponent = exponent_of(end, dtype)
+    expected = lyapunov_exponents(J.astype(float)) + np.log(2) * exponent
+    np.testing.assert_allclose(lyapunov_exponents(np.ldexp(J, exponent)), expected, rtol=4 * np.finfo(dtype).eps)
+    if dtype is np.float64:
+        turns = np.where(np.arange(30) % 2, exponent, -10)[:, None, None, None]
+        expected = lyapunov_exponents(J) + np.log(2) * turns.mean()
+        np.testing.assert_allclose(lyapunov_exponents(np.ldexp(J, turns)), expected, rtol=1e-14)
+
+
 # Singular Jacobians in turn, and the exponents that are above minus infinity.
 every_singular_sequence = pytest.mark.parametrize(
     ("factors", "finite"),
@@ -426,6 +504,32 @@ def test_exponents_of_singular_matrices_above_minus_infinity(factors, finite):
 def test_exponents_of_singular_matrices_end_in_minus_infinity(factors, finite):
     J = np.tile(np.array(factors, float), (300, 1, 1))
     np.testing.assert_array_equal(lyapunov_exponents(J)[len(finite) :], -np.inf)
+
+
+def test_singular_sequences_of_a_stack_do_not_touch_each_other():
+    factors = np.array(
+        [[[0, 0], [0, 2]], [[0, 1], [0, 0]], [[1, 1], [1, 1]], [[3, 1], [1, 2]], [[0, 0], [0, 0]]]
+    )
+    J = np.tile(factors.astype(float), (300, 1, 1, 1))
+    J[0, 0] = J[7, 2] = [[3, 1], [1, 2]]  # not singular at the same time
+    together = lyapunov_exponents(J)
+    assert (together[:, 1] == -np.inf).tolist() == [True, True, True, False, True]
+    for number in range(len(factors)):
+        np.testing.assert_allclose(together[number], lyapunov_exponents(J[:, number]), rtol=1e-14)
+
+
+@random_runs
+@given(n=st.integers(2, 5), seed=seeds, data=st.data())
+def test_exponents_of_a_subspace_remain_when_the_rest_is_erased(n, seed, data):
+    """Behind a projection, what is left grows as if the projected coordinates had never been."""
+    kept = sorted(data.draw(st.sets(st.integers(0, n - 1), max_size=n)))
+    J = normal(40, n, n, seed=seed)
+    projection = np.diag(np.isin(range(n), kept).astype(float))
+    exponents = lyapunov_exponents(projection @ J @ projection)
+    np.testing.assert_array_equal(exponents[len(kept) :], -np.inf)
+    if kept:
+        alone = lyapunov_exponents(J[:, kept][:, :, kept])
+        np.testing.assert_allclose(exponents[: len(kept)], alone, atol=1e-9)
 
 
 def test_one_singular_step_is_enough_for_minus_infinity():
@@ -631,3 +735,13 @@ def test_wrong_option(name, value, error):
             classify(**{"eigenvalue": 1.0, name: value})
     assert str(caught.value).startswith(f"{name} must be ")
     assert str(caught.value).endswith(f"got {value!r}")
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**400), 10**5000, Fraction(10**400)], ids=lambda v: type(v).__name__
+)
+def test_eigenvalue_beyond_all_floats(value):
+    with pytest.raises(ValueError) as caught:
+        classify(value)
+    kind = type(value).__name__
+    assert str(caught.value) == f"eigenvalue must be at most 1.8e+308 in size, got a larger {kind}"
