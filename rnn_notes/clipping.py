@@ -1,5 +1,7 @@
 """Gradient clipping, by value and by norm, over any collection of gradients."""
 
+from copy import copy
+
 import numpy as np
 
 from rnn_notes._checks import check_dtype, check_finite, check_positive
@@ -60,7 +62,7 @@ def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
     Returns
     -------
     clipped : ndarray, list, tuple or dict
-        New arrays, in a collection like the one given.
+        New arrays, in a new collection of the type given, such as a namedtuple or an OrderedDict.
     norm : float
         The norm before, as `global_norm` returns it.
 
@@ -101,7 +103,7 @@ def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
         factor = threshold / relative_norm
         clipped = [np.asarray(np.divide(a, largest, dtype=np.float64) * factor, a.dtype) for a in arrays]
     else:
-        clipped = [a.copy() for a in arrays]
+        clipped = [np.array(a) for a in arrays]
     return _like(gradients, clipped), norm
 
 
@@ -123,7 +125,7 @@ def clip_by_value(gradients, threshold, error_if_nonfinite=True):
     Returns
     -------
     clipped : ndarray, list, tuple or dict
-        New arrays, in a collection like the one given.
+        New arrays, in a new collection of the type given, such as a namedtuple or an OrderedDict.
     norm : float
         The norm before, as `global_norm` returns it.
 
@@ -146,7 +148,7 @@ def clip_by_value(gradients, threshold, error_if_nonfinite=True):
     threshold = check_positive("threshold", threshold)
     arrays, largest, relative_norm = _measure(gradients, error_if_nonfinite)
     if np.isnan(largest):
-        clipped = [a.copy() for a in arrays]
+        clipped = [np.array(a) for a in arrays]
     else:
         limits = [min(threshold, float(np.finfo(a.dtype).max)) for a in arrays]
         clipped = [np.asarray(np.clip(a, -limit, limit)) for a, limit in zip(arrays, limits, strict=True)]
@@ -163,6 +165,8 @@ def _measure(gradients, error_if_nonfinite):
         arrays = {"gradients": gradients}
     elif isinstance(gradients, dict):
         arrays = {f"gradients[{key!r}]": value for key, value in gradients.items()}
+    elif isinstance(gradients, tuple) and hasattr(gradients, "_asdict"):  # a namedtuple
+        arrays = {f"gradients.{name}": value for name, value in gradients._asdict().items()}
     elif isinstance(gradients, list | tuple):
         arrays = {f"gradients[{number}]": value for number, value in enumerate(gradients)}
     else:
@@ -187,9 +191,13 @@ def _measure(gradients, error_if_nonfinite):
 
 
 def _like(gradients, arrays):
-    """Return `arrays` in a collection like `gradients`."""
+    """Return `arrays` in a new collection of the type of `gradients`."""
     if isinstance(gradients, np.ndarray):
         return arrays[0]
-    if isinstance(gradients, dict):
-        return dict(zip(gradients, arrays, strict=True))
-    return tuple(arrays) if isinstance(gradients, tuple) else arrays
+    if isinstance(gradients, tuple):
+        return gradients._make(arrays) if hasattr(gradients, "_make") else type(gradients)(arrays)
+    like = copy(gradients)  # with what a subclass adds, such as the default of a defaultdict
+    keys = gradients if isinstance(gradients, dict) else range(len(arrays))
+    for key, array in zip(keys, arrays, strict=True):
+        like[key] = array
+    return like

@@ -1,6 +1,7 @@
 """Clipping: lengths, directions, overflow, and every kind of collection."""
 
 import math
+from collections import OrderedDict, defaultdict, namedtuple
 from fractions import Fraction
 from functools import partial
 
@@ -144,6 +145,66 @@ def test_result_is_a_new_collection_like_the_one_given(clip, kind, threshold):
         assert type(after) is np.ndarray
         assert (after.shape, after.dtype, after.flags.writeable) == (before.shape, before.dtype, True)
         assert not np.shares_memory(after, before)
+
+
+Weights = namedtuple("Weights", ["W", "b"])
+
+
+class Labeled(list):
+    """A list with an attribute of its own."""
+
+
+class Frozen(tuple):
+    """A tuple of another name."""
+
+
+@every_clip
+@pytest.mark.parametrize("threshold", [1.0, 1e3])
+@pytest.mark.parametrize(
+    "wrap", [OrderedDict, partial(defaultdict, list), lambda d: Weights(**d), Labeled, Frozen]
+)
+def test_the_type_of_the_collection_comes_back(clip, threshold, wrap):
+    arrays = {"W": np.array([[3.0, -4.0]]), "b": np.array([12.0], np.float32)}
+    gradients = wrap(arrays)
+    if isinstance(gradients, Labeled | Frozen):
+        gradients = type(gradients)(arrays.values())
+    if isinstance(gradients, Labeled):
+        gradients.label = "second layer"
+    clipped, norm = clip(gradients, threshold)
+    assert norm == 13.0
+    assert type(clipped) is type(gradients)
+    assert vars(clipped) == vars(gradients) if isinstance(gradients, Labeled) else True
+    if isinstance(gradients, dict):
+        assert list(clipped) == ["W", "b"]
+        assert getattr(clipped, "default_factory", None) is getattr(gradients, "default_factory", None)
+    expected = members(clip(list(arrays.values()), threshold)[0])
+    for before, after, other in zip(members(gradients), members(clipped), expected, strict=True):
+        np.testing.assert_array_equal(after, other)
+        assert not np.shares_memory(after, before)
+    assert clip(gradients, threshold, error_if_nonfinite=False)[0][
+        0 if isinstance(gradients, tuple | list) else "W"
+    ].any()
+    np.testing.assert_array_equal(members(gradients)[0], [[3.0, -4.0]])
+
+
+@every_function
+def test_error_of_a_namedtuple_names_the_field(function):
+    with pytest.raises(ValueError, match=r"^gradients\.b must be finite, got nan at index \(1,\)$"):
+        function(Weights(np.ones(2), np.array([0.0, np.nan])))
+
+
+@every_dtype
+def test_gradients_at_the_ends_of_the_range(dtype):
+    largest, tiny = (float(x) for x in (np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal))
+    gradient = np.array([largest, -largest, tiny, 0.0], dtype)
+    for threshold in (tiny, 1.0, largest):
+        clipped, _ = clip_by_norm(gradient, threshold)
+        expected = threshold / math.sqrt(2)
+        np.testing.assert_allclose(
+            clipped, [expected, -expected, 0, 0], rtol=4 * np.finfo(dtype).eps, atol=tiny
+        )
+        clipped, _ = clip_by_value(gradient, threshold)
+        np.testing.assert_array_equal(clipped, [threshold, -threshold, tiny, 0])
 
 
 @every_clip
