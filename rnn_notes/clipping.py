@@ -1,13 +1,16 @@
 """Gradient clipping, by value and by norm, over any collection of gradients."""
 
 from copy import copy
+from typing import TypeVar
 
 import numpy as np
 
 from rnn_notes._checks import check_dtype, check_finite, check_positive
 
+Collection = TypeVar("Collection")
 
-def global_norm(gradients, error_if_nonfinite=True):
+
+def global_norm(gradients, error_if_nonfinite=True) -> float:
     """Return the Euclidean norm of all gradients together, as if they were one long vector.
 
     Parameters
@@ -22,11 +25,6 @@ def global_norm(gradients, error_if_nonfinite=True):
     float
         The norm, in float64: a gradient of float32 cannot overflow it. It is infinity only where gradients of
         float64 are finite and their norm is not.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `gradients` is no such collection, is empty, or not finite and `error_if_nonfinite` is true.
 
     Examples
     --------
@@ -44,7 +42,7 @@ def global_norm(gradients, error_if_nonfinite=True):
     return largest * relative_norm
 
 
-def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
+def clip_by_norm(gradients: Collection, threshold, error_if_nonfinite=True) -> tuple[Collection, float]:
     """Shorten the gradients to norm `threshold` if together they are longer (Pascanu et al. 2013).
 
     The direction stays.
@@ -65,12 +63,6 @@ def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
         New arrays, in a new collection of the type given, such as a namedtuple or an OrderedDict.
     norm : float
         The norm before, as `global_norm` returns it.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `gradients` is no such collection, is empty, or not finite and `error_if_nonfinite` is true, or
-        `threshold` is not a finite number above 0.
 
     References
     ----------
@@ -107,7 +99,7 @@ def clip_by_norm(gradients, threshold, error_if_nonfinite=True):
     return _like(gradients, clipped), norm
 
 
-def clip_by_value(gradients, threshold, error_if_nonfinite=True):
+def clip_by_value(gradients: Collection, threshold, error_if_nonfinite=True) -> tuple[Collection, float]:
     """Cut each entry of the gradients to the interval from -threshold to threshold.
 
     The lecture's "if grad > 10: grad = 10", for both signs. It changes the direction: large entries are cut,
@@ -128,12 +120,6 @@ def clip_by_value(gradients, threshold, error_if_nonfinite=True):
         New arrays, in a new collection of the type given, such as a namedtuple or an OrderedDict.
     norm : float
         The norm before, as `global_norm` returns it.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `gradients` is no such collection, is empty, or not finite and `error_if_nonfinite` is true, or
-        `threshold` is not a finite number above 0.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from rnn_notes._checks import (
 from rnn_notes.orthogonal import random_orthogonal
 
 
-def random_normal(shape, rng, *, std=1.0, dtype=np.float64):
+def random_normal(shape, rng, *, std=1.0, dtype=np.float64) -> np.ndarray:
     """Return independent normal entries of mean 0.
 
     A square matrix of n rows has a spectral radius near std √n, and a spectral norm near 2 std √n, for large
@@ -39,8 +39,8 @@ def random_normal(shape, rng, *, std=1.0, dtype=np.float64):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument has the wrong type, or a size or `std` is not positive.
+    ValueError
+        If `std` is too large or too small for `dtype`, or an entry is too large.
 
     References
     ----------
@@ -70,7 +70,7 @@ def random_normal(shape, rng, *, std=1.0, dtype=np.float64):
     return entries
 
 
-def random_uniform(shape, rng, *, limit=1.0, dtype=np.float64):
+def random_uniform(shape, rng, *, limit=1.0, dtype=np.float64) -> np.ndarray:
     """Return independent entries, uniform from -limit to limit.
 
     The standard deviation of an entry is limit/√3.
@@ -91,11 +91,6 @@ def random_uniform(shape, rng, *, limit=1.0, dtype=np.float64):
     ndarray of shape (rows, columns)
         The matrix.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type, or a size or `limit` is not positive.
-
     Examples
     --------
     The limit 1/√n gives a spectral radius near 1/√3.
@@ -112,7 +107,7 @@ def random_uniform(shape, rng, *, limit=1.0, dtype=np.float64):
     return _positive("limit", limit, dtype) * (2 * rng.random(shape, dtype) - 1)
 
 
-def glorot_uniform(shape, rng, *, dtype=np.float64):
+def glorot_uniform(shape, rng, *, dtype=np.float64) -> np.ndarray:
     """Return Glorot and Bengio's uniform entries, with limit √(6 / (rows + columns)).
 
     Parameters
@@ -128,11 +123,6 @@ def glorot_uniform(shape, rng, *, dtype=np.float64):
     -------
     ndarray of shape (rows, columns)
         The matrix.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type, or a size is not positive.
 
     References
     ----------
@@ -153,7 +143,7 @@ def glorot_uniform(shape, rng, *, dtype=np.float64):
     return random_uniform((rows, columns), rng, limit=(6 / (rows + columns)) ** 0.5, dtype=dtype)
 
 
-def identity_matrix(shape, rng=None, *, scale=1.0, dtype=np.float64):
+def identity_matrix(shape, rng=None, *, scale=1.0, dtype=np.float64) -> np.ndarray:
     """Return scale times the identity, the start of the IRNN (Le, Jaitly, Hinton 2015).
 
     Parameters
@@ -171,11 +161,6 @@ def identity_matrix(shape, rng=None, *, scale=1.0, dtype=np.float64):
     -------
     ndarray of shape (rows, columns)
         The matrix.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type, or a size or `scale` is not positive.
 
     References
     ----------
@@ -209,7 +194,7 @@ INITIALIZERS = {
 """
 
 
-def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64):
+def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64) -> dict[str, np.ndarray]:
     """Return the weights that a program starts from when nobody chooses.
 
     ============ ==================== ==================== =========================
@@ -237,11 +222,6 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
     -------
     dict of str to ndarray
         ``{"W_x": ..., "W_h": ..., "b": ...}``, of shapes (gates·H, I), (gates·H, H) and (gates·H,).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type, a size is not positive, or the name is unknown.
 
     References
     ----------

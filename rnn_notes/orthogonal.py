@@ -12,7 +12,7 @@ from rnn_notes._checks import (
 )
 
 
-def gram_schmidt(A, method="modified"):
+def gram_schmidt(A, method="modified") -> tuple[np.ndarray, np.ndarray]:
     """Return Q with orthonormal columns and upper triangular R with A = Q R, by the Gram-Schmidt process.
 
     Each column loses what points along the columns before it, and is then made one long.
@@ -37,12 +37,10 @@ def gram_schmidt(A, method="modified"):
 
     Raises
     ------
-    TypeError
-        If `A` is not an array of floats.
     ValueError
-        If `A` has the wrong shape, is empty or not finite, the method is unknown, or a column depends on
-        those before it: what is left of it is no more than rounding. If those are nearly dependent
-        themselves, rounding can hide that.
+        If a column depends on those before it: what is left of it is no more than rounding, 10 √n ε times its
+        length. If those are nearly dependent themselves, rounding can hide that. Also if R is too large for
+        the type of `A`.
 
     References
     ----------
@@ -91,7 +89,7 @@ def gram_schmidt(A, method="modified"):
     return Q, _unscale_columns(A, R, exponents)
 
 
-def householder_qr(A):
+def householder_qr(A) -> tuple[np.ndarray, np.ndarray]:
     """Return Q with orthonormal columns and upper triangular R with A = Q R, by Householder reflections.
 
     Reflection j makes column j zero below the diagonal. Q is the product of the reflections, so it is
@@ -112,8 +110,8 @@ def householder_qr(A):
 
     Raises
     ------
-    TypeError, ValueError
-        If `A` has the wrong type or shape, is empty or not finite.
+    ValueError
+        If R is too large for the type of `A`.
 
     References
     ----------
@@ -151,7 +149,7 @@ def householder_qr(A):
     return Q, _unscale_columns(A, np.triu(R[:n]), exponents)
 
 
-def random_orthogonal(shape, rng, *, dtype=np.float64):
+def random_orthogonal(shape, rng, *, dtype=np.float64) -> np.ndarray:
     """Return a random orthogonal matrix, every direction equally likely (Haar measure).
 
     Q from QR of a normal matrix alone is orthogonal, but not uniform: LAPACK's signs prefer some directions.
@@ -171,11 +169,6 @@ def random_orthogonal(shape, rng, *, dtype=np.float64):
     -------
     ndarray of shape (rows, columns)
         The matrix.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `shape` is not made of integers from 1, `rng` is not a Generator, or `dtype` another type.
 
     References
     ----------

@@ -12,7 +12,7 @@ import numpy as np
 from rnn_notes._checks import check_fits, check_integer, check_positive, check_square
 
 
-def eigenvalues(A):
+def eigenvalues(A) -> np.ndarray:
     """Return the eigenvalues of A, the largest in size first.
 
     Parameters
@@ -27,8 +27,8 @@ def eigenvalues(A):
 
     Raises
     ------
-    TypeError, ValueError
-        If `A` has the wrong type or shape, is empty or not finite.
+    ValueError
+        If an eigenvalue is too large for the type of `A`.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def eigenvalues(A):
     return np.take_along_axis(values, order, axis=-1)
 
 
-def spectral_radius(A):
+def spectral_radius(A) -> np.floating | np.ndarray:
     """Return ρ(A), the largest absolute value of an eigenvalue.
 
     Parameters
@@ -63,8 +63,8 @@ def spectral_radius(A):
 
     Raises
     ------
-    TypeError, ValueError
-        If `A` has the wrong type or shape, is empty or not finite.
+    ValueError
+        If the radius is too large for the type of `A`.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def spectral_radius(A):
         return check_fits("A", A, "a spectral radius", abs(values).max(axis=-1))
 
 
-def spectral_norm(A):
+def spectral_norm(A) -> np.floating | np.ndarray:
     """Return ‖A‖₂, the most by which A stretches any vector; its largest singular value.
 
     Parameters
@@ -96,8 +96,8 @@ def spectral_norm(A):
 
     Raises
     ------
-    TypeError, ValueError
-        If `A` has the wrong type or shape, is empty or not finite.
+    ValueError
+        If the norm is too large for the type of `A`.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def spectral_norm(A):
         return check_fits("A", A, "a spectral norm", np.linalg.norm(A, 2, axis=(-2, -1)))
 
 
-def characteristic_polynomial(A):
+def characteristic_polynomial(A) -> np.ndarray:
     """Return the coefficients of det(λI - A), the highest power first.
 
     By the method of Faddeev and Le Verrier: products and traces, no eigenvalues. Exact for small matrices of
@@ -133,8 +133,8 @@ def characteristic_polynomial(A):
 
     Raises
     ------
-    TypeError, ValueError
-        If `A` has the wrong type or shape, is empty or not finite.
+    ValueError
+        If a coefficient is too large for the type of `A`.
 
     References
     ----------
@@ -164,7 +164,7 @@ def characteristic_polynomial(A):
     return check_fits("A", A, "coefficients", coefficients)
 
 
-def matrix_powers(A, t):
+def matrix_powers(A, t) -> np.ndarray:
     """Return A⁰, A¹, ..., Aᵗ.
 
     Parameters
@@ -179,11 +179,6 @@ def matrix_powers(A, t):
     ndarray of shape (t + 1, n, n)
         ``matrix_powers(A, t)[k]`` is Aᵏ. Where a power overflows, NumPy warns and the
         entries become infinity or NaN.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `A` has the wrong type or shape, is empty or not finite, or `t` is not an integer of at least 0.
 
     Examples
     --------
@@ -224,7 +219,7 @@ class Motion:
     period: float
 
 
-def classify(eigenvalue, tolerance=1e-9):
+def classify(eigenvalue, tolerance=1e-9) -> Motion:
     """Say whether an eigenvalue grows, decays or keeps its size, and how it turns.
 
     Parameters
@@ -242,8 +237,8 @@ def classify(eigenvalue, tolerance=1e-9):
 
     Raises
     ------
-    TypeError, ValueError
-        If `eigenvalue` is not one finite number, or `tolerance` not a finite number above 0.
+    ValueError
+        If `eigenvalue` is not finite, or too large for a float.
 
     Examples
     --------
@@ -276,7 +271,7 @@ def classify(eigenvalue, tolerance=1e-9):
     return Motion(size, "rotation", float(2 * np.pi / angle))
 
 
-def henrici(A):
+def henrici(A) -> np.floating | np.ndarray:
     """Return Henrici's departure from normality, √(‖A‖²_F - Σ abs(λ)²).
 
     It is 0 exactly for normal matrices, A Aᵀ = Aᵀ A: symmetric, orthogonal and such. Their powers grow by
@@ -294,8 +289,8 @@ def henrici(A):
 
     Raises
     ------
-    TypeError, ValueError
-        If `A` has the wrong type or shape, is empty or not finite.
+    ValueError
+        If the departure is too large for the type of `A`.
 
     References
     ----------
@@ -321,7 +316,7 @@ def henrici(A):
         return check_fits("A", A, "a departure", (departure * largest[..., 0, 0]).astype(A.dtype))
 
 
-def lyapunov_exponents(jacobians):
+def lyapunov_exponents(jacobians) -> np.ndarray:
     """Return the growth rates per step of a product of Jacobians, by repeated QR.
 
     The product itself overflows, and its columns all turn to the fastest direction. So each step multiplies
@@ -340,11 +335,6 @@ def lyapunov_exponents(jacobians):
         up to rounding, has minus infinity. For large T, the sum of the k largest is the growth rate of
         k-dimensional volumes. For few steps the exponents depend on the basis at the start, here the
         coordinate axes; their sum does not.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `jacobians` has the wrong type or shape, is empty or not finite.
 
     References
     ----------

@@ -468,7 +468,9 @@ def test_exponents_at_the_ends_of_the_range(dtype, end):
     J = np.random.default_rng(0).integers(-7, 8, (30, 2, 4, 4)).astype(dtype)
     exponent = exponent_of(end, dtype)
     expected = lyapunov_exponents(J.astype(float)) + np.log(2) * exponent
-    np.testing.assert_allclose(lyapunov_exponents(np.ldexp(J, exponent)), expected, rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        lyapunov_exponents(np.ldexp(J, exponent)), expected, rtol=4 * np.finfo(dtype).eps
+    )
     if dtype is np.float64:
         turns = np.where(np.arange(30) % 2, exponent, -10)[:, None, None, None]
         expected = lyapunov_exponents(J) + np.log(2) * turns.mean()
