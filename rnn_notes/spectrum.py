@@ -76,9 +76,7 @@ def spectral_radius(A) -> np.floating | np.ndarray:
     >>> float(spectral_radius(A)), float(spectral_norm(A).round(3))
     (0.5, 10.025)
     """
-    values = _eigenvalues(A)
-    with np.errstate(over="ignore"):
-        return check_fits("A", A, "a spectral radius", abs(values).max(axis=-1))
+    return check_fits("A", A, "a spectral radius", abs(_eigenvalues(A)).max(axis=-1))
 
 
 def spectral_norm(A) -> np.floating | np.ndarray:
@@ -153,14 +151,12 @@ def characteristic_polynomial(A) -> np.ndarray:
     n = _check_one("A", A)
     exponent = np.frexp(abs(A).max())[1]
     scaled = np.ldexp(A, -exponent)  # below 1, without rounding: no product overflows on the way
-    identity = np.eye(n, dtype=A.dtype)
-    coefficients = np.ones(n + 1, A.dtype)
-    M = np.zeros((n, n), A.dtype)
+    identity, M, coefficients = np.eye(n), np.zeros((n, n)), np.ones(n + 1)
     for k in range(1, n + 1):
         M = scaled @ M + coefficients[k - 1] * identity
         coefficients[k] = np.trace(-scaled @ M) / k
     with np.errstate(over="ignore"):
-        coefficients = np.ldexp(coefficients, exponent * np.arange(n + 1))
+        coefficients = np.ldexp(coefficients, exponent * np.arange(n + 1)).astype(A.dtype)
     return check_fits("A", A, "coefficients", coefficients)
 
 
@@ -308,12 +304,12 @@ def henrici(A) -> np.floating | np.ndarray:
     (0.0, 3.0)
     """
     check_square("A", A)
-    largest = np.max(abs(A), axis=(-2, -1), keepdims=True).astype(np.float64)
-    scaled = A / np.where(largest, largest, 1)  # in float64, at most 1: a square cannot overflow
+    exponents = np.frexp(abs(A).max(axis=(-2, -1)))[1]
+    scaled = np.ldexp(A.astype(float), -exponents[..., None, None])  # below 1: a square cannot overflow
     squares = np.sum(scaled**2, axis=(-2, -1)) - np.sum(abs(np.linalg.eigvals(scaled)) ** 2, axis=-1)
     departure = np.sqrt(np.maximum(squares, 0))  # rounding can make the difference negative
     with np.errstate(over="ignore"):
-        return check_fits("A", A, "a departure", (departure * largest[..., 0, 0]).astype(A.dtype))
+        return check_fits("A", A, "a departure", np.ldexp(departure, exponents).astype(A.dtype))
 
 
 def lyapunov_exponents(jacobians) -> np.ndarray:
@@ -332,9 +328,9 @@ def lyapunov_exponents(jacobians) -> np.ndarray:
     -------
     ndarray of shape (..., n)
         Exponents per step, the largest first. Above 0 is growth. A direction that a singular Jacobian erases,
-        up to rounding, has minus infinity. For large T, the sum of the k largest is the growth rate of
-        k-dimensional volumes. For few steps the exponents depend on the basis at the start, here the
-        coordinate axes; their sum does not.
+        up to rounding as in `gram_schmidt`, has minus infinity. For large T, the sum of the k largest is the
+        growth rate of k-dimensional volumes. For few steps the exponents depend on the basis at the start,
+        here the coordinate axes; their sum does not.
 
     References
     ----------
@@ -383,18 +379,19 @@ def lyapunov_exponents(jacobians) -> np.ndarray:
 def _orthonormalize(A):
     """Return Q and diag R of A = Q R by Gram-Schmidt, with zeros for columns that depend on earlier ones."""
     n = A.shape[-1]
-    largest = abs(A).max(axis=-2, keepdims=True)
-    A = A / np.where(largest, largest, 1)  # entries up to 1, whose squares neither overflow nor vanish
-    Q, lengths = np.zeros_like(A), np.zeros_like(largest)
+    exponents = np.frexp(abs(A).max(axis=-2, keepdims=True))[1]
+    A = np.ldexp(A, -exponents)  # columns of a size near 1, whose squares neither overflow nor vanish
+    Q, lengths = np.zeros(A.shape), np.zeros(A.shape[:-1])
     for j in range(n):
         v = column = A[..., j : j + 1]
         for _ in range(2):  # once leaves rounding errors along the earlier columns
             v = v - Q[..., :j] @ (Q[..., :j].mT @ v)
         length = np.linalg.norm(v, axis=-2, keepdims=True)
         rounding = 10 * n**0.5 * np.finfo(A.dtype).eps * np.linalg.norm(column, axis=-2, keepdims=True)
-        np.divide(v, length, out=Q[..., j : j + 1], where=length > rounding)
-        lengths[..., j : j + 1] = np.where(length > rounding, length, 0)
-    return Q, (lengths * largest)[..., 0, :]
+        independent = length > rounding
+        np.divide(v, length, out=Q[..., j : j + 1], where=independent)
+        lengths[..., j] = np.where(independent, length, 0)[..., 0, 0]
+    return Q, np.ldexp(lengths, exponents[..., 0, :])
 
 
 def _eigenvalues(A):

@@ -140,7 +140,7 @@ def test_known_eigenvalues(seed, order):
     np.testing.assert_allclose(eigenvalues(Q @ T @ Q.T), expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("A", [np.eye(3), np.diag([1.0, 2, 3]), np.zeros((1, 1))], ids=str)
+@pytest.mark.parametrize("A", [np.eye(3), np.diag([1.0, 2, 3]), np.zeros((1, 1))])
 def test_real_eigenvalues_are_of_complex_type(A):
     assert eigenvalues(A).dtype == np.complex128
     assert eigenvalues(A.astype(np.float32)).dtype == np.complex64
@@ -209,10 +209,11 @@ def exponent_of(end, dtype):
 @every_dtype
 @for_stacks
 def test_sizes_scale_to_the_ends_of_the_range(function, dtype, end):
-    A = np.array([[[3, 5], [0, -2]], [[1, 2], [-2, 1]]], dtype)
+    A = np.array([[[3, 5], [0, -2]], [[1, 2], [-2, 1]], [[3, 5], [0, -2]]], dtype)
     exponent = exponent_of(end, dtype)
-    expected = function(A.astype(float)) * 2.0**exponent
-    actual = function(np.ldexp(A, exponent))
+    exponents = np.array([exponent, exponent, 0])
+    expected = (function(A.astype(float)).T * 2.0**exponents).T
+    actual = function(np.ldexp(A, exponents[:, None, None]))
     assert actual.dtype == function(A).dtype
     info = np.finfo(dtype)
     np.testing.assert_allclose(actual, expected, rtol=10 * info.eps, atol=2 * float(info.smallest_subnormal))
@@ -352,6 +353,14 @@ def test_eigenvalues_of_an_orthogonal_matrix_are_steady(n, seed):
     assert {motion.size for motion in motions} == {"steady"}
     if n % 2:
         assert {motion.turn for motion in motions} & {"none", "oscillation"}
+
+
+def test_tolerance_includes_its_end():
+    assert classify(1.5, tolerance=0.5).size == classify(0.5, tolerance=0.5).size == "steady"
+    value = 1 + 1j
+    for tolerance, turns in ((np.pi / 4, "none"), (0.78, "rotation")):
+        assert classify(value, tolerance).turn == turns
+        assert classify(-value.conjugate(), tolerance).turn == {"none": "oscillation"}.get(turns, turns)
 
 
 def test_tolerance():
@@ -508,6 +517,19 @@ def test_exponents_of_singular_matrices_end_in_minus_infinity(factors, finite):
     np.testing.assert_array_equal(lyapunov_exponents(J)[len(finite) :], -np.inf)
 
 
+@pytest.mark.parametrize(
+    ("J", "lengths"),
+    [
+        ([[1, 1, 1], [0, 0, 1], [0, 0, 0]], [1, 1, 0]),
+        ([[0, 3, 3], [0, 0, 0], [0, 0, 4]], [4, 3, 0]),
+        ([[2, 2, 4], [0, 0, 0], [0, 0, 0]], [2, 0, 0]),
+    ],
+)
+def test_one_singular_step_has_the_lengths_of_gram_schmidt(J, lengths):
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(lyapunov_exponents(np.array([J], float)), np.log(lengths), atol=1e-15)
+
+
 def test_singular_sequences_of_a_stack_do_not_touch_each_other():
     factors = np.array(
         [[[0, 0], [0, 2]], [[0, 1], [0, 0]], [[1, 1], [1, 1]], [[3, 1], [1, 2]], [[0, 0], [0, 0]]]
@@ -532,6 +554,18 @@ def test_exponents_of_a_subspace_remain_when_the_rest_is_erased(n, seed, data):
     if kept:
         alone = lyapunov_exponents(J[:, kept][:, :, kept])
         np.testing.assert_allclose(exponents[: len(kept)], alone, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [2, 100])
+def test_what_is_left_of_a_direction_is_rounding_up_to_a_length(n):
+    """10 √n ε times the length of the column, as in `gram_schmidt`; in each of four sequences."""
+    limit = 10 * n**0.5 * np.finfo(float).eps
+    J = np.tile(np.eye(n), (1, 4, 1, 1))
+    J[..., :-1, -1] = 1 / (n - 1) ** 0.5
+    J[..., -1, -1] = 1.05 * limit
+    np.testing.assert_allclose(lyapunov_exponents(J)[:, -1], np.log(1.05 * limit), rtol=1e-12)
+    J[0, 2, -1, -1] = 0.95 * limit
+    assert np.flatnonzero(lyapunov_exponents(J)[:, -1] == -np.inf) == [2]
 
 
 def test_one_singular_step_is_enough_for_minus_infinity():
