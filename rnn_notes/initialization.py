@@ -256,7 +256,7 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
         options = {"limit": 1 / hidden**0.5, "dtype": dtype}
         W_x = random_uniform((rows, inputs), rng, **options)
         W_h = random_uniform((rows, hidden), rng, **options)
-        b += random_uniform((2, rows), rng, **options).sum(axis=0)  # bias_ih and bias_hh
+        b = random_uniform((2, rows), rng, **options).sum(axis=0)  # bias_ih and bias_hh
     elif framework == "keras":
         W_x = glorot_uniform((rows, inputs), rng, dtype=dtype)
         W_h = random_orthogonal((rows, hidden), rng, dtype=dtype)
@@ -271,7 +271,7 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
 def _positive(name, value, dtype):
     """Return `value` in this dtype; raise unless it is a finite number above 0 there."""
     value = check_positive(name, value)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore"):
         number = dtype.type(value)
     if not 0 < number < np.inf:
         raise ValueError(f"{name} must be above 0 and finite in {dtype}, got {value!r}")

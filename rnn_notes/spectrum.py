@@ -352,8 +352,8 @@ def lyapunov_exponents(jacobians) -> np.ndarray:
     if jacobians.ndim < 3:
         raise ValueError(f"jacobians must have shape (T, ..., n, n), got {jacobians.shape}")
     largest = np.maximum(jacobians.max(axis=(-2, -1)), -jacobians.min(axis=(-2, -1)))
-    exponents = np.frexp(largest)[1]  # of those near the ends of the range, the products leave it
-    shifts = np.where(exponents > 960, -32, np.where(exponents < -900, 900, 0))
+    exponents = np.frexp(largest)[1]
+    shifts = np.clip(exponents, -900, 960) - exponents  # next to the ends of the range, products leave it
     basis = np.broadcast_to(np.eye(n), jacobians.shape[1:])  # float64: a sum of many terms
     total = np.zeros(jacobians.shape[1:-1])
     for J, shift in zip(jacobians, shifts, strict=True):
@@ -361,37 +361,32 @@ def lyapunov_exponents(jacobians) -> np.ndarray:
         basis, R = np.linalg.qr(A)
         lengths = abs(np.diagonal(R, axis1=-2, axis2=-1))
         small = lengths <= 10 * n * np.finfo(A.dtype).eps * abs(R).max(axis=-2)
-        doubtful = (small & (total > -np.inf)).any(axis=-1)
-        if doubtful.any():
+        for index in map(tuple, np.argwhere((small & (total > -np.inf)).any(axis=-1))):
             # In place of a column that depends on earlier ones, LAPACK puts an arbitrary direction, which the
-            # columns after it lose. So it goes last, for this step and all later ones.
-            Q, exact = _orthonormalize(A[doubtful])
-            order = np.argsort((exact == 0) | (total[doubtful] == -np.inf), axis=-1, stable=True)
-            basis[doubtful] = np.take_along_axis(Q, order[:, None], axis=-1)
-            lengths[doubtful] = np.take_along_axis(exact, order, axis=-1)
-            total[doubtful] = np.take_along_axis(total[doubtful], order, axis=-1)
+            # columns after it lose. So it goes last, in this step and for all later ones.
+            Q, exact = _orthonormalize(A[index])
+            order = [*np.flatnonzero(exact), *np.flatnonzero(exact == 0)]
+            basis[index], lengths[index], total[index] = Q[:, order], exact[order], total[index][order]
         with np.errstate(divide="ignore"):  # log 0 is minus infinity
             total += np.log(lengths)
     total -= np.log(2) * shifts.sum(axis=0)[..., None]
-    return np.sort(total / len(jacobians), axis=-1)[..., ::-1].astype(jacobians.dtype)
+    return np.sort(total / len(jacobians))[..., ::-1].astype(jacobians.dtype)
 
 
 def _orthonormalize(A):
     """Return Q and diag R of A = Q R by Gram-Schmidt, with zeros for columns that depend on earlier ones."""
-    n = A.shape[-1]
-    exponents = np.frexp(abs(A).max(axis=-2, keepdims=True))[1]
+    n = len(A)
+    exponents = np.frexp(abs(A).max(axis=0))[1]
     A = np.ldexp(A, -exponents)  # columns of a size near 1, whose squares neither overflow nor vanish
-    Q, lengths = np.zeros(A.shape), np.zeros(A.shape[:-1])
+    Q, lengths = np.zeros((n, n)), np.zeros(n)
     for j in range(n):
-        v = column = A[..., j : j + 1]
+        v = column = A[:, j]
         for _ in range(2):  # once leaves rounding errors along the earlier columns
-            v = v - Q[..., :j] @ (Q[..., :j].mT @ v)
-        length = np.linalg.norm(v, axis=-2, keepdims=True)
-        rounding = 10 * n**0.5 * np.finfo(A.dtype).eps * np.linalg.norm(column, axis=-2, keepdims=True)
-        independent = length > rounding
-        np.divide(v, length, out=Q[..., j : j + 1], where=independent)
-        lengths[..., j] = np.where(independent, length, 0)[..., 0, 0]
-    return Q, np.ldexp(lengths, exponents[..., 0, :])
+            v = v - Q[:, :j] @ (Q[:, :j].T @ v)
+        length = np.linalg.norm(v)
+        if length > 10 * n**0.5 * np.finfo(A.dtype).eps * np.linalg.norm(column):
+            Q[:, j], lengths[j] = v / length, length
+    return Q, np.ldexp(lengths, exponents)
 
 
 def _eigenvalues(A):
