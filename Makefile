@@ -12,7 +12,7 @@ OPTIONS := -c . --jobs auto --nitpicky --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help html test check live bench experiments linkcheck clean environment
+.PHONY: help html test check live bench mutants experiments linkcheck clean environment
 
 help:
 	@echo "make html        build the executed site into _build/html"
@@ -20,6 +20,7 @@ help:
 	@echo "make check       the same with all that takes long: how the site is built, each page in every mode"
 	@echo "make live        serve the site, rebuild and reload on every save"
 	@echo "make bench       time the package beside bare matrix products, and PyTorch if installed"
+	@echo "make mutants     change the numerics in thousands of ways, and see that a test notices (an hour)"
 	@echo "make experiments do the long runs of the experiments page again (a quarter of an hour)"
 	@echo "                 (on a Dask cluster: make experiments SCHEDULER=tcp://address:8786)"
 	@echo "make linkcheck   try every outside link (needs the internet)"
@@ -50,6 +51,11 @@ live: environment
 bench: environment
 	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
 
+# One thread each, because as many changes as there are processors are tried at once, and a fork has no threads.
+mutants: environment
+	@"$(BIN)/python" -m pip --disable-pip-version-check install --quiet mutmut==3.8.1
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$(BIN)/python" tests/mutants.py $(MUTANTS)
+
 experiments: environment
 	@"$(BIN)/python" docs/_experiments.py $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
@@ -57,7 +63,7 @@ linkcheck: environment
 	@"$(BIN)/python" -m sphinx $(OPTIONS) --builder linkcheck -d _build/linkcheck/doctrees docs _build/linkcheck
 
 clean:
-	rm -rf _build .pytest_cache .hypothesis .benchmarks .ruff_cache
+	rm -rf _build mutants .pytest_cache .hypothesis .benchmarks .ruff_cache
 
 # .venv/ready repeats what the environment was made from; it is written last, .venv/requirements after the
 # download, so that a moved clone or another pyproject.toml needs no network. Python itself may have gone (-x).

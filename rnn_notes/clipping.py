@@ -136,8 +136,8 @@ def clip_by_value(gradients: Collection, threshold, error_if_nonfinite=True) -> 
     if np.isnan(largest):
         clipped = [np.array(a) for a in arrays]
     else:
-        limits = [min(threshold, float(np.finfo(a.dtype).max)) for a in arrays]
-        clipped = [np.asarray(np.clip(a, -limit, limit)) for a, limit in zip(arrays, limits, strict=True)]
+        limits = {a.dtype: min(threshold, float(np.finfo(a.dtype).max)) for a in arrays}
+        clipped = [np.asarray(np.clip(a, -limits[a.dtype], limits[a.dtype])) for a in arrays]
     return _like(gradients, clipped), largest * relative_norm
 
 
@@ -184,6 +184,6 @@ def _like(gradients, arrays):
         return gradients._make(arrays) if hasattr(gradients, "_make") else type(gradients)(arrays)
     like = copy(gradients)  # with what a subclass adds, such as the default of a defaultdict
     keys = gradients if isinstance(gradients, dict) else range(len(arrays))
-    for key, array in zip(keys, arrays, strict=True):
-        like[key] = array
+    for number, key in enumerate(keys):
+        like[key] = arrays[number]
     return like

@@ -356,8 +356,8 @@ def lyapunov_exponents(jacobians) -> np.ndarray:
     shifts = np.clip(exponents, -900, 960) - exponents  # next to the ends of the range, products leave it
     basis = np.broadcast_to(np.eye(n), jacobians.shape[1:])  # float64: a sum of many terms
     total = np.zeros(jacobians.shape[1:-1])
-    for J, shift in zip(jacobians, shifts, strict=True):
-        A = J @ np.ldexp(basis, shift[..., None, None])
+    for t, J in enumerate(jacobians):
+        A = J @ np.ldexp(basis, shifts[t, ..., None, None])
         basis, R = np.linalg.qr(A)
         lengths = abs(np.diagonal(R, axis1=-2, axis2=-1))
         small = lengths <= 10 * n * np.finfo(A.dtype).eps * abs(R).max(axis=-2)

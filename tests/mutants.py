@@ -1,0 +1,79 @@
+"""Mutation testing, by ``make mutants``: a change in the numerics that no test sees is explained, or a hole.
+
+mutmut makes the changes one at a time, and runs the tests that reach the function. What it finds stays in the
+folder `mutants`, and counts until the function changes; ``make clean`` forgets it. Arguments go to ``mutmut
+run``.
+"""
+
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+# What no test can see: the function, a pattern of the changed line, and why.
+EXPLAINED = [
+    ("spectrum.classify", r"radius >= 1", "a radius of 1 is steady, and asked for that first"),
+    (
+        "spectrum.lyapunov_exponents",
+        r"clip\(exponents, -901|clip\(exponents, \+900|, 961\)",
+        "other limits do as well",
+    ),
+    (
+        "spectrum.lyapunov_exponents",
+        r"<= 11 \* n|max\(axis=None\)|total >= |small \|",
+        "more columns are looked at twice",
+    ),
+    ("spectrum._orthonormalize", r"range\(3\)", "a third time changes nothing more"),
+    ("tasks._adding", r"length / 2", "NumPy rounds the ends down"),
+    ("tasks._temporal_order", r"length / 10", "NumPy rounds the ends down"),
+    ("tasks._agreement", r"3 \* length", "more random numbers than are needed"),
+]
+
+MUTMUT = [sys.executable, "-m", "mutmut"]
+
+
+def ask(*arguments):
+    return subprocess.run([*MUTMUT, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def explanation(function, changed):
+    return next((entry for entry in EXPLAINED if entry[0] == function and re.search(entry[1], changed)), None)
+
+
+def findings():
+    """Return {module: number of each status}, the explanations in use, and {name: diff} of what has none."""
+    counts, used, unexplained = defaultdict(Counter), set(), {}
+    for line in ask("results", "--all", "True").splitlines():
+        name, status = line.strip().split(": ")
+        module, function = re.fullmatch(r"rnn_notes\.(\w+)\.x[_ǁ](\w+)__mutmut_\d+", name).groups()
+        if status not in ("killed", "timeout", "not checked"):
+            diff = ask("show", name)
+            changed = "\n".join(re.findall(r"^\+ .*", diff, re.MULTILINE))
+            entry = explanation(f"{module}.{function.replace('ǁ', '.')}", changed)
+            if entry:
+                used.add(entry)
+                status = "explained"
+            else:
+                unexplained[name] = diff
+        counts[module][status] += 1
+    return counts, used, unexplained
+
+
+def main(*arguments):
+    subprocess.run([*MUTMUT, "run", *arguments], check=True)
+    counts, used, unexplained = findings()
+    if unexplained:  # some may be from an earlier run, with other tests
+        subprocess.run([*MUTMUT, "run", *unexplained], check=True)
+        counts, used, unexplained = findings()
+    print("", *unexplained.values(), sep="\n")
+    for module, count in counts.items():
+        print(f"{module}: " + ", ".join(f"{number} {status}" for status, number in sorted(count.items())))
+    complete = not any(count["not checked"] for count in counts.values())
+    unused = [entry for entry in EXPLAINED if complete and entry not in used]
+    print(*(f"explained, but no mutant that survives: {entry}" for entry in unused), sep="\n", end="")
+    print(f"{len(unexplained) or 'none'} unexplained")
+    return len(unexplained) + len(unused) > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
