@@ -305,7 +305,7 @@ def henrici(A) -> np.floating | np.ndarray:
     """
     check_square("A", A)
     exponents = np.frexp(abs(A).max(axis=(-2, -1)))[1]
-    scaled = np.ldexp(A.astype(float), -exponents[..., None, None])  # below 1: a square cannot overflow
+    scaled = np.ldexp(A, -exponents[..., None, None], dtype=float)  # below 1: a square cannot overflow
     squares = np.sum(scaled**2, axis=(-2, -1)) - np.sum(abs(np.linalg.eigvals(scaled)) ** 2, axis=-1)
     departure = np.sqrt(np.maximum(squares, 0))  # rounding can make the difference negative
     with np.errstate(over="ignore"):

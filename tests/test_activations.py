@@ -1,5 +1,6 @@
 """The activations: function, derivative at z and from h, supremum gamma."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -55,6 +56,16 @@ def test_dtype_out_and_arguments_kept(activation, dtype):
     np.testing.assert_array_equal(out, slope)
     assert activation(z, out=z) is z  # written over its input, as in the forward pass
     np.testing.assert_array_equal(z, h)
+
+
+@every_activation
+def test_derivative_written_into_out_needs_no_other_array(activation):
+    h, out = np.ones((2, 100_000))
+    tracemalloc.start()
+    activation.derivative_from_output(h, out=out)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < out.nbytes / 2
 
 
 def test_sigmoid_far_out():

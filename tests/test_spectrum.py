@@ -524,11 +524,15 @@ def test_exponents_of_singular_matrices_end_in_minus_infinity(factors, finite):
         ([[1, 1, 1], [0, 0, 1], [0, 0, 0]], [1, 1, 0]),
         ([[0, 3, 3], [0, 0, 0], [0, 0, 4]], [4, 3, 0]),
         ([[2, 2, 4], [0, 0, 0], [0, 0, 0]], [2, 0, 0]),
+        ([[1e200, 0, 1e200], [0, 1e-200, 0], [0, 0, 0]], [1e200, 1e-200, 0]),
+        ([[1e-200, 0, 1e-200], [0, 1e200, 0], [0, 0, 0]], [1e200, 1e-200, 0]),
     ],
 )
 def test_one_singular_step_has_the_lengths_of_gram_schmidt(J, lengths):
     with np.errstate(divide="ignore"):
-        np.testing.assert_allclose(lyapunov_exponents(np.array([J], float)), np.log(lengths), atol=1e-15)
+        np.testing.assert_allclose(
+            lyapunov_exponents(np.array([J], float)), np.log(lengths), rtol=1e-15, atol=1e-15
+        )
 
 
 def test_singular_sequences_of_a_stack_do_not_touch_each_other():

@@ -424,6 +424,17 @@ def test_the_error_is_in_the_measure_whatever_the_loss():
     assert number.error(np.array([[3.0], [1.0]]), np.array([[1.0], [1.0]])) == 2.0
 
 
+def test_numbers_of_ones_own_task_get_the_type_asked_for():
+    task = own_task(
+        lambda length, batch, rng: (np.ones((length, batch, 1), int), np.ones((batch, 1), np.float32)),
+        mean_squared_error,
+        "mean squared error",
+        outputs=1,
+    )
+    for dtype in (np.float32, np.float64):
+        assert [array.dtype for array in draw(task, 2, 3, dtype=dtype)] == [dtype, dtype]
+
+
 # Bad input.
 
 
