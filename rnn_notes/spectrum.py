@@ -23,7 +23,8 @@ def eigenvalues(A) -> np.ndarray:
     Returns
     -------
     ndarray of shape (..., n)
-        Complex, in the precision of `A`. Of a conjugate pair, the one above the real axis comes first.
+        Complex, in the precision of `A`. Of equal sizes, the larger real part comes first, and of a conjugate
+        pair the one above the real axis.
 
     Raises
     ------
@@ -42,8 +43,8 @@ def eigenvalues(A) -> np.ndarray:
     array([2.+0.j, 0.+0.j])
     """
     values = _eigenvalues(A)
-    values = values.astype(np.result_type(values, np.complex64), copy=False)
-    halves = abs(values / 2)  # the size of a finite complex number can overflow
+    values = values.astype(np.result_type(values, np.complex64))
+    halves = abs(0.5 * values)  # the size of a finite complex number can overflow
     order = np.lexsort((-values.imag, -values.real, -halves))  # the last key decides first
     return np.take_along_axis(values, order, axis=-1)
 

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 
 # What no test can see: the function, a pattern of the changed line, and why.
 EXPLAINED = [
+    ("spectrum.eigenvalues", r"values, order, \)", "-1 is the default since NumPy 2.3"),
     ("spectrum.classify", r"radius >= 1", "a radius of 1 is steady, and asked for that first"),
     ("spectrum.lyapunov_exponents", r"exponents, (-901|\+900)| 961\)", "other limits do as well"),
     ("spectrum.lyapunov_exponents", r"11 \* n|axis=None|>= -np|small \|", "more columns are looked at twice"),

@@ -147,6 +147,12 @@ def test_real_eigenvalues_are_of_complex_type(A):
     np.testing.assert_array_equal(eigenvalues(A), sorted(np.diag(A), reverse=True))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_eigenvalues_of_equal_size_are_sorted_by_the_real_part(dtype):
+    A = np.array([[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]], dtype)
+    np.testing.assert_array_equal(eigenvalues(A), [1, 1j, -1j, -1])
+
+
 @for_stacks
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_stacks_are_taken_one_by_one(function, n):
