@@ -51,7 +51,7 @@ live: environment
 bench: environment
 	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
 
-# One thread each, because as many changes as there are processors are tried at once, and a fork has no threads.
+# mutmut forks, so not on Windows; as many changes at once as there are processors, so one thread each.
 mutants: environment
 	@"$(BIN)/python" -m pip --disable-pip-version-check install --quiet mutmut==3.8.1
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$(BIN)/python" tests/mutants.py $(MUTANTS)
