@@ -35,6 +35,12 @@ def assert_attributes_close(gradients, expected, rtol, atol=0.0):
         assert_close(getattr(gradients, name), desired, rtol, atol, name)
 
 
+def memory_mapped(array, folder):
+    """Return the array as `numpy.load` gives it with ``mmap_mode="r"``."""
+    np.save(folder / "array.npy", array)
+    return np.load(folder / "array.npy", mmap_mode="r")
+
+
 def spoiled(value, *shape):
     """Return zeros, the last of them replaced by `value`."""
     array = np.zeros(shape)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from numerics import assert_close, every_wrong_array, random_runs, seeds
+from numerics import assert_close, every_wrong_array, memory_mapped, random_runs, seeds
 
 from rnn_notes import eigenvalues, gram_schmidt, householder_qr, random_orthogonal
 
@@ -290,6 +290,15 @@ def test_dtype_out_and_arguments_kept(qr, dtype):
         assert_close(again, result, rtol=10 * np.finfo(dtype).eps)
     for result, double in zip(qr(A), qr(A.astype(float)), strict=True):
         assert_close(result, double.astype(dtype), rtol=1e-5)
+
+
+@every_method
+def test_memory_mapped_arrays_are_arrays(qr, tmp_path):
+    A = normal(5, 3)
+    for result, expected in zip(qr(memory_mapped(A, tmp_path)), qr(A), strict=True):
+        np.testing.assert_array_equal(result, expected)
+        assert type(result) is np.ndarray
+        assert result.flags.writeable
 
 
 @every_gram_schmidt

@@ -76,7 +76,7 @@ def test_what_the_reference_promises_of_every_function_is_true(name):
     assert re.match(rf"({'|'.join(parameters)})\b.* must ", str(error.value))
 
 
-@pytest.mark.parametrize("module", ["activations", "gru", "lstm", "network", "rnn", "tasks", "training"])
+@pytest.mark.parametrize("module", MODULES)
 def test_an_editor_can_complete_what_comes_back(module):
     """Every public function, method and property says what it returns."""
     for value in defined(MODULES[module]).values():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from numerics import assert_close, every_wrong_array, random_runs, seeds
+from numerics import assert_close, every_wrong_array, memory_mapped, random_runs, seeds
 
 from rnn_notes import (
     RNN,
@@ -717,6 +717,14 @@ def test_memory_order_does_not_matter():
         assert_close(function(other), function(J), rtol=1e-12)
     for function in OF_ONE:
         assert_close(function(other[0, 0]), function(J[0, 0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("function", [*OF_STACKS, *OF_ONE, lyapunov_exponents])
+def test_memory_mapped_arrays_are_arrays(function, tmp_path):
+    A = normal(5, 4, 4) if function is lyapunov_exponents else normal(4, 4)
+    result, expected = function(memory_mapped(A, tmp_path)), function(A)
+    np.testing.assert_array_equal(result, expected)
+    assert type(result) is type(expected)
 
 
 BAD_SHAPES = [(), (3,), (3, 2), (1, 3), (0, 0), (0, 3, 3), (2, 0, 0)]
