@@ -15,7 +15,7 @@ PAGES = sorted(name for name in FILES if name.endswith(".html")) or ["index.html
 WRITTEN = {pages.html(page) for page in pages.WRITTEN}
 STYLES = sorted(name for name in FILES if name.endswith(".css")) or ["_static/site.css"]
 
-# 404.html is shown at any depth, so it links from the address of the site (appearance.py).
+# 404.html is shown at any depth, so it links from the address of the site (site_address.py).
 ADDRESS = os.environ.get("SITE_URL") or os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 PREFIX = urlsplit(ADDRESS).path.rstrip("/") + "/"
 

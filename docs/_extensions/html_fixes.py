@@ -1,0 +1,26 @@
+"""Mend what MyST-NB and Furo write into every page."""
+
+from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+
+def drop_mystnb_css(app, pagename, templatename, context, doctree):
+    """Do not load MyST-NB's 6 KB of styles: site.css has the few rules that our cells need."""
+    context["css_files"] = [css for css in context["css_files"] if "mystnb." not in str(css.filename)]
+
+
+class OneId(SphinxPostTransform):
+    """Take the ids off the boxes that Furo puts around tables and formulas: it copies them."""
+
+    default_priority = 999  # after Furo has wrapped
+
+    def run(self, **kwargs):
+        for box in self.document.findall(nodes.container):
+            if {"table-wrapper", "math-wrapper"} & set(box["classes"]):
+                box["ids"] = []
+
+
+def setup(app):
+    app.connect("html-page-context", drop_mystnb_css)
+    app.add_post_transform(OneId)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
