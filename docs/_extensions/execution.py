@@ -1,12 +1,13 @@
 """Run the pages' cells: in parallel, once, and again only when something they depend on changes.
 
-MyST-NB takes a page's outputs from jupyter-cache, which knows a page by its cells only. Two things are
-added here. The cache's folder is named after all that the cells run on: the package's sources, the
-installed versions, and this file. Sphinx sees the new name and reads every page again. And the pages
-that are missing from the cache run before Sphinx reads them, several at a time, with this process as the
-only writer, because jupyter-cache's database breaks when parallel readers create it.
+MyST-NB executes nothing here. It reads pages through `read_page`, which returns them with their outputs.
+These come from _build/executed/PAGE, one file per state of the page, named by all that the state depends on:
+the cells, Python and the installed versions, and the files that the cells really read (kernel.py notes them).
+What is missing runs before Sphinx reads. A result is written aside and renamed, so none is ever half.
 """
 
+import itertools
+import json
 import logging
 import os
 import re
@@ -15,71 +16,132 @@ import sys
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from hashlib import sha256
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from myst_nb.core.execute import cache as mystnb_cache
-from myst_nb.core.execute import direct as mystnb_direct
-from myst_nb.core.read import create_nb_reader
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from inputs import BUILD, ROOT, digest, digest_now, digest_of, digests, environment, versions
+from progress import clear, count, show
 from sphinx.errors import ExtensionError
-from sphinx.util.display import status_iterator
 
-ROOT = Path(__file__).resolve().parents[2]
-# A warning in a cell is an error; what Jupyter's own code deprecates is not the page's concern.
-WARNINGS = (
-    "import warnings; warnings.simplefilter('error'); "
-    "warnings.filterwarnings('ignore', category=DeprecationWarning); "
-    "warnings.filterwarnings('error', category=DeprecationWarning, module='__main__|rnn_notes')"
-)
-KERNEL_ARGUMENTS = [
-    "--InlineBackend.figure_formats={'svg'}",
-    "--InlineBackend.rc={'svg.hashsalt': 'rnn-notes'}",
-    "--InlineBackend.print_figure_kwargs={'bbox_inches': None, 'metadata': {'Date': None}}",
-    f"--IPKernelApp.exec_lines={WARNINGS}",
-    "--HistoryManager.enabled=False",
-    "--IPKernelApp.log_level=ERROR",  # no word about TCP on every start
-]
-# One numerical thread per page; the same bytes in every build; nothing taken from the user's own settings.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-    "PYTHONPATH": str(ROOT),  # this copy of the package, wherever another one is installed
-    "PYTHONSTARTUP": "",
-    "MATPLOTLIBRC": os.devnull,
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}
+# MyST-NB's own ways to execute, which nobody takes here: they import a whole database.
+for way in ("cache", "direct", "inline"):
+    sys.modules[f"myst_nb.core.execute.{way}"] = SimpleNamespace(**{f"NotebookClient{way.title()}": None})
 
+from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook  # noqa: E402
 
-def fingerprint():
-    """Return a short hash of everything but the cells that a page's outputs depend on."""
-    digest = sha256(sys.version.encode())
-    package = [file for file in ROOT.glob("rnn_notes/**/*") if file.is_file() and file.suffix != ".pyc"]
-    for source in sorted([*package, Path(__file__)]):
-        digest.update(source.relative_to(ROOT).as_posix().encode() + b"\0" + source.read_bytes())
-    for installed in sorted({info.name for path in sys.path for info in Path(path).glob("*.dist-info")}):
-        digest.update(installed.encode())
-    return digest.hexdigest()[:16]
+EXECUTED = BUILD / "executed"
+KEPT = 5  # states of each page
+KERNEL = Path(__file__).with_name("kernel.py")
+SOCKET_LENGTH = 100  # bytes; the systems allow 103 to 107
 
-
-def choose_cache(app, config):
-    os.environ.update(ENVIRONMENT, IPYTHONDIR=str(Path(app.doctreedir, "ipython")))
-    config.nb_execution_cache_path = str(Path(app.outdir).parent / "executed" / fingerprint())
+pages = {}  # text -> notebook with outputs, for every page that is about to be read
+files_read = {}  # page -> what its cells read
 
 
 def name(page, line, message):
     """Return 'docs/page.md:line: message', the form in which editors find the place."""
-    return f"{page.relative_to(ROOT).as_posix()}:{line}: {message}"
+    return f"{page.relative_to(ROOT).as_posix()}:{line}: {' '.join(str(message).split())}"
+
+
+def read_text(page):
+    """Return a page's text, or raise ValueError that names the place where it is no UTF-8."""
+    content = page.read_bytes()
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")  # as Sphinx reads it
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        shown = ascii(content.split(b"\n")[line - 1].rstrip().decode("latin-1"))
+        raise ValueError(name(page, line, f"not UTF-8: {shown}")) from None
+
+
+def parse(page, text, config):
+    """Return a page as a notebook without outputs, or raise ValueError that names what cannot be read."""
+    # Cells are for pages that say so at their top; in others MyST-NB warns of them.
+    directives = {} if is_myst_markdown_notebook(text) else {"code_directive": "{}", "raw_directive": "{}"}
+    try:
+        notebook = read_myst_markdown_notebook(text, config, add_source_map=True, path=page, **directives)
+    except Exception as error:
+        place = re.search(r"cell \d+ at line (\d+) could not be read: (.*)", str(error), re.DOTALL)
+        if place:
+            line, reason = int(place[1]), place[2]
+            above = "\n".join(text.split("\n")[:line])
+            number = len(re.findall(r"^```+ *\{code-cell\}", above, re.MULTILINE))
+            raise ValueError(name(page, line, f"cell {number}: {reason}")) from None
+        loads = [n for n, line in enumerate(text.split("\n"), 1) if re.match(r":?load: ", line)]
+        line = loads[0] if loads and ":load:" in str(error) else 1
+        raise ValueError(name(page, line, error)) from None
+    for setting in notebook.metadata.get("mystnb") or {}:
+        if setting.startswith("execution_"):
+            line = next((n for n, line in enumerate(text.split("\n"), 1) if setting in line), 1)
+            raise ValueError(name(page, line, f"{setting} is for conf.py; a page does not set its own"))
+    return notebook
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def state(notebook):
+    """Return the hash of a page's cells and what every page runs on."""
+    cells = [(cell.source, cell.metadata.get("tags")) for cell in code_cells(notebook)]
+    machinery = [digest_of(KERNEL), digest_of(Path(__file__))]
+    return digest(cells, str(notebook.metadata.get("kernelspec")), str(ROOT), versions(), machinery)
+
+
+def folder_of(page):
+    return EXECUTED / page.relative_to(ROOT / "docs").with_suffix("")
+
+
+def recall(page, notebook):
+    """Fill in the outputs of an earlier run; return the files that were read, or None if it has to run."""
+    folder, base = folder_of(page), state(notebook)
+    for file in sorted(folder.glob(f"{base}-*.json")):
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if all(digest_of(ROOT / path) == then for path, then in record["read"].items()):
+                fill_in(notebook, record)
+                with suppress(OSError):
+                    os.utime(file)  # the least recently used go first
+                return [ROOT / path for path in record["read"]]
+        except (OSError, ValueError, KeyError, TypeError):  # not whole
+            continue
+    return None
+
+
+def fill_in(notebook, record):
+    from nbformat import from_dict
+
+    for cell, (execution_count, outputs) in zip(code_cells(notebook), record["outputs"], strict=True):
+        cell.execution_count, cell.outputs = execution_count, from_dict(outputs)
+    notebook.metadata["language_info"] = from_dict(record["language_info"])
+
+
+def keep(page, notebook, read):
+    """Write a result, aside at first."""
+    folder, read = folder_of(page), digests(read)
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "read": read,
+        "outputs": [(cell.get("execution_count"), cell.outputs) for cell in code_cells(notebook)],
+        "language_info": notebook.metadata.get("language_info", {}),
+    }
+    file = folder / f"{state(notebook)}-{digest(read)}.json"
+    part = folder / f"{os.getpid()}.part"
+    with part.open("w", encoding="utf-8") as stream:
+        json.dump(record, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
+    kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for old in kept[KEPT:] + list(folder.glob("*.part")):
+        old.unlink(missing_ok=True)
 
 
 def describe(error, cell, page, line):
     """Return the line of a page at which a cell stopped, and why; the cell's fence is at `line`."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
     if isinstance(error, CellTimeoutError):
         return line, "the cell runs longer than its time limit (nb_execution_timeout in conf.py)"
     if not isinstance(error, CellExecutionError):
@@ -88,7 +150,7 @@ def describe(error, cell, page, line):
     here = rf"^ *(?:Cell In\[{cell.execution_count}\], line |File <tokenize>:)(\d+)"
     frames = re.findall(here, re.sub(r"\x1b\[[0-9;]*m", "", error.traceback), re.MULTILINE)
     # The code starts below the fence and the cell's options.
-    lines, code = page.read_text(encoding="utf-8-sig").splitlines(), cell.source.splitlines()
+    lines, code = read_text(page).splitlines(), cell.source.splitlines()
     starts = [i for i in range(line, len(lines)) if lines[i : i + len(code)] == code]
     if frames and starts:
         line = starts[0] + int(frames[-1])
@@ -96,36 +158,54 @@ def describe(error, cell, page, line):
     return line, re.sub(r" \(\S+, line \d+\)$", "", f"{error.ename}: {error.evalue}".rstrip(": "))
 
 
-def run(notebook, page, timeout, folder):
-    """Execute a notebook in place; return None, or what stopped it and where."""
+def run(notebook, page, timeout, scratch):
+    """Execute a notebook in place; return the files its cells read, or say in a ValueError what failed."""
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+    from nbclient import NotebookClient
+
+    class OurKernel(KernelSpecManager):
+        """Not what the user has registered as python3."""
+
+        def get_kernel_spec(self, kernel_name):
+            if kernel_name != "python3":
+                raise NoSuchKernel(kernel_name)
+            command = [sys.executable, str(KERNEL), str(ROOT), str(scratch / "read"), "-f"]
+            return KernelSpec(argv=[*command, "{connection_file}"], display_name="Python", language="python")
+
     client = NotebookClient(
         notebook,
         timeout=timeout,
         resources={"metadata": {"path": str(page.parent)}},
-        extra_arguments=KERNEL_ARGUMENTS,
         shutdown_kernel="immediate",
         coalesce_streams=True,  # the kernel sends what is printed in pieces, not always the same
-        record_timing=False,  # times would be other bytes in every build, and another key in the cache
+        record_timing=False,  # times would be other bytes in every build
     )
+    manager = client.create_kernel_manager()
+    manager.kernel_spec_manager = OurKernel()
+    manager.connection_file = str(scratch / "connection.json")
     if os.name == "posix":  # sockets in a folder of our own: kernels that start together race for TCP ports
-        manager = client.create_kernel_manager()
-        manager.transport, manager.ip = "ipc", str(Path(folder, page.stem[:20]))
+        manager.transport, manager.ip = "ipc", str(scratch / "k")
     running = []
     client.on_cell_execute = lambda cell, cell_index: running.append(cell_index)
+    cells, lines = notebook.cells, notebook.metadata.source_map
+
+    def stopped(index, line, reason):
+        number = sum(cell.cell_type == "code" for cell in cells[: index + 1])
+        return ValueError(name(page, line, f"cell {number}: {reason}"))
+
     try:
-        client.execute()
+        client.execute(env=environment())
     except Exception as error:
         if not running:
-            return name(page, 1, f"the kernel does not start: {error}")
-        index, cells = running[-1], notebook.cells
-        number = sum(cell.cell_type == "code" for cell in cells[: index + 1])
-        line, reason = describe(error, cells[index], page, notebook.metadata.source_map[index])
-        return name(page, line, f"cell {number}: {reason}")
-    for cell in notebook.cells:
+            raise ValueError(name(page, 1, f"the kernel does not start: {error}")) from None
+        raise stopped(running[-1], *describe(error, cells[running[-1]], page, lines[running[-1]])) from None
+    for index, cell in enumerate(cells):
         for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                raise stopped(index, lines[index], f"writes to stderr: {output.text.strip()!r}")
             if svg := output.get("data", {}).get("image/svg+xml"):
                 output.data["image/svg+xml"] = shrink(svg)
-    return None
+    return {Path(json.loads(line)) for line in (scratch / "read").read_text(encoding="ascii").splitlines()}
 
 
 def shrink(svg):
@@ -134,64 +214,92 @@ def shrink(svg):
     return re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", svg)
 
 
-def execute_pages(app, env, docnames):
-    """Fill the cache with every page that is about to be read and is not in it yet."""
-    cache = get_cache(app.config.nb_execution_cache_path)
-    waiting, failures = [], []
-    for page in (Path(env.doc2path(docname)) for docname in docnames):
-        text = page.read_text(encoding="utf-8-sig")  # as Sphinx reads it
-        reader = create_nb_reader(str(page), env.myst_config, env.mystnb_config, text)
-        if reader is None:
-            continue
-        try:
-            notebook = reader.read(text)
-        except Exception as error:  # the options of a cell are no YAML; the message does not say which cell
-            failures.append(name(page, 1, error))
-            continue
-        try:
-            cache.match_cache_notebook(notebook)
-        except KeyError:
-            waiting.append((notebook, page, app.config.nb_execution_timeout))
-    if waiting:
-        for old in cache.path.parent.iterdir():
-            if old != cache.path:
-                shutil.rmtree(old, ignore_errors=True)
-    for talkative in ("traitlets", "asyncio"):  # run() says what happened
-        logging.getLogger(talkative).setLevel(logging.CRITICAL)
-    if os.name == "nt":  # pyzmq manages, with a thread of its own, and says so
-        warnings.filterwarnings("ignore", message="Proactor event loop")
-    pool = ThreadPoolExecutor(max(1, app.parallel))
-    sockets = tempfile.mkdtemp(prefix="rnn")  # not in _build: the path of a socket must be short
-    jobs = {pool.submit(run, *page, sockets): page for page in waiting}
+def run_and_keep(notebook, page, timeout, scratch):
+    scratch.mkdir()
     try:
-        for job in status_iterator(
-            as_completed(jobs),
-            "running the cells of... ",
-            "green",
-            len(jobs),
-            stringify_func=lambda job: jobs[job][1].stem,
-        ):
-            notebook, page, _ = jobs[job]
-            if failure := job.result():
-                failures.append(failure)
-            else:
-                cache.cache_notebook_bundle(CacheBundleIn(notebook, str(page)), overwrite=True)
-    except KeyboardInterrupt:
-        shutil.rmtree(sockets, ignore_errors=True)
-        os._exit(130)  # at once: waiting for the threads would wait for their cells; kernels miss us and end
-    finally:
-        shutil.rmtree(sockets, ignore_errors=True)
+        read = run(notebook, page, timeout, scratch)
+        if all(digest_now(path) == digest_of(path) for path in read):  # nothing changed in the meantime
+            keep(page, notebook, read)
+        return read
+    except OSError as error:  # the disk is full, say
+        raise ValueError(name(page, 1, f"the result cannot be kept: {error}")) from None
+
+
+def scratch_folder():
+    """Return a new folder for sockets, whose paths have to be short."""
+    for parent in [tempfile.gettempdir(), "/tmp", "/var/tmp"]:
+        if os.name != "posix" or len(os.fsencode(parent)) + len("/rnn12345678/1234/k-1") <= SOCKET_LENGTH:
+            try:
+                return Path(tempfile.mkdtemp(prefix="rnn", dir=parent))
+            except OSError:
+                continue
+    sys.exit(f"TMPDIR is too long for a socket, or cannot be written: {tempfile.gettempdir()}")
+
+
+def execute_pages(app, env, docnames):
+    """Have the outputs of every page that is about to be read."""
+    waiting, failures = [], []
+    for docname in docnames:
+        page = Path(env.doc2path(docname))
+        try:
+            digest_of(page)  # before it is read
+            text = read_text(page)
+            notebook = parse(page, text, env.myst_config)
+        except ValueError as error:
+            failures.append(str(error))
+            continue
+        cells = code_cells(notebook)
+        loaded = [page.parent / cell.metadata["load"] for cell in cells if "load" in cell.metadata]
+        read = recall(page, notebook) if cells else []
+        if read is None:
+            waiting.append((notebook, page))
+        pages[text], files_read[docname] = notebook, loaded + (read or [])
+    failures += run_all(waiting, app)
     if failures:
         sys.exit("\n".join(sorted(failures)))  # any other exception Sphinx would take for a bug, and report
 
 
-def refuse(notebook, **settings):
-    """Stand in for MyST-NB's own execution, which has neither the settings nor the checks of this one."""
-    raise ExtensionError("the page is missing in the cache, or sets another execution_mode for itself")
+def run_all(waiting, app):
+    if not waiting:
+        return []
+    failures, stage, numbers = [], f"Running the cells of {count(waiting)}", itertools.count(1)
+    for talkative in ("traitlets", "asyncio"):  # run() says what happened
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
+    if os.name == "nt":  # pyzmq manages, with a thread of its own, and says so
+        warnings.filterwarnings("ignore", message="Proactor event loop")
+    show(stage)
+    scratch = scratch_folder()
+    pool = ThreadPoolExecutor(max(1, app.parallel))
+    timeout = app.config.nb_execution_timeout
+    jobs = {
+        pool.submit(run_and_keep, notebook, page, timeout, scratch / str(number)): page
+        for number, (notebook, page) in enumerate(waiting)
+    }
+    try:
+        for job in as_completed(jobs):
+            show(stage, f": {next(numbers)} of {len(waiting)}, {jobs[job].stem}")
+            try:
+                files_read[app.env.path2doc(jobs[job])] += job.result()
+            except ValueError as error:
+                failures.append(str(error))
+        pool.shutdown()  # Sphinx forks: better without threads
+    except KeyboardInterrupt:
+        shutil.rmtree(scratch, ignore_errors=True)
+        clear()
+        os._exit(130)  # at once: waiting for the threads would wait for their cells; kernels miss us and end
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return failures
+
+
+def read_page(text):
+    """Return the page with this text, as MyST-NB wants it from the reader of a format of its own."""
+    try:
+        return pages[text]
+    except KeyError:
+        raise ExtensionError("a page changed while the site was built; build again") from None
 
 
 def setup(app):
-    app.connect("config-inited", choose_cache)
     app.connect("env-before-read-docs", execute_pages)
-    mystnb_cache.single_nb_execution = mystnb_direct.single_nb_execution = refuse
     return {"parallel_read_safe": True, "parallel_write_safe": True}
