@@ -1,0 +1,174 @@
+"""Make a build after another build give what a build from nothing gives.
+
+Sphinx reads again what is younger than its last reading, and writes what it read. Here content decides, not
+age, and what pages show of one another counts: titles, numbers, names, their order. Sphinx's search
+index loses the index entries of the pages that are not written, and keeps words that no page has any more;
+images of earlier states stay. Both are mended.
+"""
+
+import os
+import pickle
+import re
+from pathlib import Path
+
+import execution
+from inputs import ROOT, check_bytecode, digest, digests, foundation, listing
+from progress import count, show
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinxcontrib.bibtex.domain import BibtexDomain, get_docnames
+
+FEW = 3  # pages that one process reads and writes sooner: to another one, Sphinx hands all that it knows
+depended_on = set()  # the files that all pages depend on, for build.py
+
+
+def set_foundation(app, config):
+    check_bytecode()
+    config.foundation = foundation()
+
+
+def find_changed(app, env, added, changed, removed):
+    for page in removed if app.builder.format == "html" else ():  # Sphinx leaves it
+        Path(app.builder.get_outfilename(page)).unlink(missing_ok=True)
+    digests(listing(app.srcdir, ROOT / "rnn_notes"))  # before anything is read
+    if added or removed:  # a link to a page is read in another way than a link to nothing
+        return env.found_docs
+    return [page for page, inputs in inputs_of(env).items() if digests(inputs) != inputs]
+
+
+def inputs_of(env):
+    """Return {page: {file: hash}}: what each page was read from."""
+    return vars(env).setdefault("inputs_of_pages", {})
+
+
+def forget_inputs(app, env, page):
+    inputs_of(env).pop(page, None)
+
+
+def merge_inputs(app, env, pages, other):
+    inputs_of(env).update({page: inputs_of(other)[page] for page in pages})
+
+
+def note_inputs(app, doctree):
+    env, page = app.env, app.env.current_document.docname
+    files = {env.doc2path(page), *execution.files_read.get(page, ())}
+    files |= {os.path.normpath(Path(app.srcdir, name)) for name in env.dependencies.get(page, ())}
+    inputs_of(env)[page] = digests(sorted(path for path in map(Path, files) if path.is_relative_to(ROOT)))
+
+
+def start_reading(app, env, docnames):
+    global jobs
+    if docnames:
+        show(f"Reading {count(docnames)}")
+    jobs, app.parallel = app.parallel, app.parallel if len(docnames) > FEW else 1
+
+
+def show_writing(app, builder):
+    show("Writing the pages")
+
+
+def find_outdated(app, env):
+    """Write all pages again if something changed that they show of one another."""
+    shared = digest(
+        [(page, str(title)) for page, title in sorted(env.titles.items())],
+        [(page, str(env.tocs[page])) for page in sorted(env.toctree_includes)],  # order, captions
+        env.toc_secnumbers,
+        env.toc_fignumbers,
+        [(page, anchors(env.metadata[page])) for page in sorted(env.found_docs)],
+        [sorted(domain.get_objects()) for domain in env.domains.sorted()],
+        sorted(env.domains.standard_domain.labels.items()),
+        sorted(env.domains.standard_domain.anonlabels.items()),
+        sorted(env.domains["math"].equations.items()),
+        [(citation.key, str(citation.formatted_entry.label)) for citation in env.domains["cite"].citations],
+        [names(file) for file in listing(ROOT / "rnn_notes") if file.suffix == ".py"],
+    )
+    last, env.shown_by_others = getattr(env, "shown_by_others", None), shared
+    if shared == last:
+        return []
+    app.parallel = jobs
+    return sorted(env.found_docs)
+
+
+def anchors(metadata):
+    return sorted((slug, *where[1:]) for slug, where in metadata.get("myst_slugs", {}).items())
+
+
+def names(file):
+    """Return what the package names in a file and what functions return, which code links know."""
+    text = file.read_text(encoding="utf-8")
+    return re.findall(
+        r"^ *(?:class|def|from|import|@)\b.*|^\w+ = .*|Returns\n *-+\n *\w+", text, re.MULTILINE
+    )
+
+
+INDEX = ["_titles", "_filenames", "_all_titles", "_mapping", "_title_mapping", "_index_entries"]
+
+
+class Builder(StandaloneHTMLBuilder):
+    """Keeps the search index whole beside the doctrees, instead of reading half of it back from the site."""
+
+    def load_indexer(self, docnames):
+        kept = self.env.all_docs.keys() - docnames
+        if kept:
+            vars(self.indexer).update(pickle.loads(Path(self.doctreedir, "search.pickle").read_bytes()))
+        self.indexer.prune(kept)
+
+    def dump_search_index(self):
+        index = self.indexer
+        index.prune(self.env.all_docs)
+        for words in (index._mapping, index._title_mapping):
+            for word in [word for word, pages in words.items() if not pages]:
+                del words[word]
+        index._index_entries = {page: index._index_entries[page] for page in sorted(index._titles)}
+        state = {name: getattr(index, name) for name in INDEX}
+        Path(self.doctreedir, "search.pickle").write_bytes(pickle.dumps(state))
+        super().dump_search_index()
+
+
+class Citations(BibtexDomain):
+    """Formats the references again only when other works are cited, or in another order."""
+
+    def env_updated(self):
+        refs = sorted(self.citation_refs, key=lambda ref: ref.docname)
+        cited = [(ref.docname, [target.key for target in ref.targets]) for ref in refs]
+        cited = digest(cited, list(get_docnames(self.env)), list(self.bibliographies))
+        if self.data.get("formatted") != cited:
+            self.data["formatted"] = cited
+            return super().env_updated()
+
+    def clear_doc(self, docname):
+        if any(bibliography.docname == docname for bibliography in self.bibliographies):
+            self.data.pop("formatted", None)
+        super().clear_doc(docname)
+
+
+def sweep(app, exception):
+    """Remove the images that no page has any more; tell build.py what the pages depend on."""
+    if exception or app.builder.format != "html":
+        return
+    Path(app.outdir, ".buildinfo.bak").unlink(missing_ok=True)
+    images = app.env.images
+    for image in Path(app.outdir, "_images").glob("*"):
+        if image.name not in images._existing:
+            image.unlink()
+    written = {Path(app.srcdir, name).resolve() for name in images}
+    for file in Path(app.outdir).parent.glob("jupyter_execute/*.*"):
+        if file not in written and file.name.split(".")[0] not in app.env.found_docs:
+            file.unlink()
+    depended_on.update(*inputs_of(app.env).values())
+
+
+def setup(app):
+    app.add_config_value("foundation", "", "env", str)  # a change reads and writes all pages
+    app.add_builder(Builder, override=True)
+    app.setup_extension("sphinxcontrib.bibtex")
+    app.add_domain(Citations, override=True)
+    app.connect("config-inited", set_foundation)
+    app.connect("env-get-outdated", find_changed)
+    app.connect("env-before-read-docs", start_reading, priority=900)  # after the cells ran
+    app.connect("doctree-read", note_inputs, priority=900)  # after all that a page depends on is noted
+    app.connect("env-purge-doc", forget_inputs)
+    app.connect("env-merge-info", merge_inputs)
+    app.connect("env-get-updated", find_outdated, priority=900)  # after figures got their numbers
+    app.connect("write-started", show_writing)
+    app.connect("build-finished", sweep)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
