@@ -10,6 +10,11 @@ BIN := .venv/bin
 endif
 OPTIONS := -c . --jobs auto --nitpicky --quiet
 
+# The user's own settings of Python and pip stay out, except where packages come from. A pip.conf may say "user".
+SOURCES := CACHE_DIR CERT CLIENT_CERT CONFIG_FILE EXTRA_INDEX_URL FIND_LINKS INDEX_URL NO_INDEX PROXY TRUSTED_HOST
+unexport $(filter-out $(SOURCES:%=PIP_%),$(filter PYTHON% PIP_%,$(.VARIABLES)))
+export PIP_USER := 0
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help html test check live bench mutants experiments linkcheck clean environment
@@ -28,15 +33,9 @@ help:
 	@echo "make help        this list"
 	@echo "Another Python: rm -r .venv, then make html PYTHON=python3.13"
 
-# A build that stops half-way, or fails on a warning, leaves pages that Sphinx takes for finished:
-# .unfinished says so to the next build, which then writes them all (executed cells stay cached).
+# -I and -X utf8: nothing of the user's own Python settings; build.py keeps the other variables out.
 html: environment
-	@mkdir -p _build
-	@if [ -e _build/.unfinished ]; then rm -rf _build/doctrees _build/html; fi
-	@touch _build/.unfinished
-	@"$(BIN)/python" -m sphinx $(OPTIONS) --fail-on-warning --builder html -d _build/doctrees docs _build/html
-	@rm _build/.unfinished
-	@"$(BIN)/python" -c "from pathlib import Path; print('The site:', Path('_build/html/index.html').resolve().as_uri())"
+	@"$(BIN)/python" -I -X utf8 docs/_extensions/build.py $(OPTIONS) --fail-on-warning
 
 test: TESTS := -m "not deep"
 test check: html
@@ -45,6 +44,7 @@ test check: html
 	@"$(BIN)/python" -m pytest --quiet --numprocesses auto --dist loadgroup $(TESTS)
 
 live: environment
+	@rm -rf _build/live
 	@"$(BIN)/python" -m sphinx_autobuild $(OPTIONS) -d _build/live/doctrees \
 		--watch rnn_notes --watch conf.py --open-browser docs _build/live/html
 

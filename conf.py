@@ -6,6 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "docs" / "_extensions"))
 
+from inputs import LEFT_BEHIND
+
 import rnn_notes
 
 project = "rnn-notes"
@@ -16,13 +18,16 @@ with open(Path(__file__).with_name("pyproject.toml"), "rb") as file:
     repository = tomllib.load(file)["project"].get("urls", {}).get("Repository", "")
 
 extensions = [
-    "execution",  # runs the cells, in parallel, keyed by what they depend on
+    "execution",  # runs the cells, in parallel, and gives pages their outputs
+    "rebuilding",  # a build after another one gives what a build from nothing gives
     "code_links",  # code names in cells link to the reference
     "figure_links",  # figure functions in the reference link to what the pages draw with them
-    "changes",  # reads every page again when they change what they show of one another
     "reading_time",  # {minutes}`core`
     "katex",  # formulas, rendered at build time
-    "appearance",  # the mark, the site's address, numbers in the text
+    "powers_of_ten",  # computed numbers read as formulas
+    "mark",  # the site's mark, drawn by the package
+    "site_address",  # taken from the host
+    "html_fixes",  # styles and ids that pages do not need
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -30,14 +35,13 @@ extensions = [
     "sphinxcontrib.bibtex",
     "notfound.extension",
 ]
-exclude_patterns = ["_*"]
+exclude_patterns = ["_*", *LEFT_BEHIND, *("**/" + pattern for pattern in LEFT_BEHIND)]
 root_doc = "index"
 
-# Execution: an error, or any output on stderr, stops the build.
-nb_execution_mode = "cache"
-nb_execution_timeout = 60
-nb_execution_raise_on_error = True
-nb_output_stderr = "warn"
+# Execution: any warning, error or output on stderr stops the build. MyST-NB has its pages from execution.py.
+nb_execution_mode = "off"
+nb_custom_formats = {".md": "execution.read_page"}
+nb_execution_timeout = 60  # seconds for a cell
 
 myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
