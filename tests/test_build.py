@@ -1,6 +1,7 @@
 """The build itself, on small copies of the site: what stops it, what runs again, and the first `make`."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -28,6 +29,7 @@ ENVIRONMENT = {
     for name, value in os.environ.items()
     if not name.startswith(("MAKE", "MFLAGS", "PIP_", "PYTHONPATH"))
 } | {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull}
+OPTIONS = ["-c", ".", "--jobs", "auto", "--nitpicky", "--quiet", "--fail-on-warning"]  # as in the Makefile
 FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
 
 pytestmark = pytest.mark.deep
@@ -44,13 +46,19 @@ class Site:
         for source in SOURCES:
             (path / source).parent.mkdir(parents=True, exist_ok=True)
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-            copy(ROOT / source, path / source)
+            copy(
+                ROOT / source,
+                path / source,
+                **({"ignore": shutil.ignore_patterns("__pycache__")} if copy is shutil.copytree else {}),
+            )
         self.write(**pages)
 
     def write(self, **pages):
         for name, text in pages.items():
             Path(self.path, "docs", name + ".md").write_text(text, encoding="utf-8")
-        names = sorted(page.stem for page in Path(self.path, "docs").glob("*.md") if page.stem != "index")
+        names = sorted(
+            page.stem for page in Path(self.path, "docs").glob("[!._]*.md") if page.stem != "index"
+        )
         index = "\n".join(["# Home", "", "```{toctree}", *names, "```", ""])
         Path(self.path, "docs", "index.md").write_text(index, encoding="utf-8")
 
@@ -59,34 +67,38 @@ class Site:
         assert old in text
         Path(self.path, file).write_text(text.replace(old, new), encoding="utf-8")
 
-    def run(self, *command):
+    def run(self, *command, **variables):
         return subprocess.run(
-            command, cwd=self.path, env=ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=120
+            command,
+            cwd=self.path,
+            env=ENVIRONMENT | variables,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
         )
 
-    def build(self, *options):
-        return self.run(
-            sys.executable,
-            "-m",
-            "sphinx",
-            "-c",
-            ".",
-            "-d",
-            "_build/doctrees",
-            "--jobs",
-            "auto",
-            "--nitpicky",
-            "--quiet",
-            "--fail-on-warning",
-            "--builder",
-            "html",
-            *options,
-            "docs",
-            "_build/html",
-        )
+    def build(self, *options, **variables):
+        command = [sys.executable, "-I", "-X", "utf8", "docs/_extensions/build.py", *OPTIONS, *options]
+        return self.run(*command, **variables)
 
-    def make(self, *arguments):
-        return self.run("make", *arguments)
+    def built(self, **pages):
+        """Write some pages, build the site, and return all its files."""
+        self.write(**pages)
+        succeed(self.build())
+        return self.files()
+
+    def files(self):
+        html = self.path / "_build" / "html"
+        return {file.relative_to(html): file.read_bytes() for file in html.rglob("*") if file.is_file()}
+
+    def from_nothing(self):
+        """Build the site again with the results of its cells, but none of its pages; return all its files."""
+        for folder in ("html", "doctrees", "jupyter_execute"):
+            shutil.rmtree(self.path / "_build" / folder)
+        return self.built()
+
+    def make(self, *arguments, **variables):
+        return self.run("make", *arguments, **variables)
 
     def html(self, page):
         return Path(self.path, "_build", "html", page + ".html").read_text(encoding="utf-8")
@@ -126,22 +138,30 @@ FAILING_CELLS = {
     "warns_in_numpy": (["import numpy as np\n1 / np.zeros(1)  # here"], "cell 1: RuntimeWarning: divide"),
     "never_ends": (["# here\nwhile True:\n    pass"], "cell 1: the cell runs longer than its time limit"),
     "kills_its_kernel": (["# here\nimport os\nos._exit(1)"], "cell 1: the kernel died"),
+    "talks_to_stderr": (
+        ["x = 1", "# here\nimport sys\nprint('a\\nb', file=sys.stderr)"],
+        r"cell 2: writes to stderr: 'a\nb'",
+    ),
+    "asserts": (["assert False, 'no'  # here"], "cell 1: AssertionError: no"),
+    "has_bad_options": (["---\ntags: [\n---  # here\nx = 1"], "cell 1: "),
 }
+NAMED_BY_FENCE = {"never_ends", "kills_its_kernel", "talks_to_stderr"}
 
 
 @pytest.fixture(scope="module")
 def failed_cells(tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("cells"))
     site.write(**{name: page("Page", *cells) for name, (cells, _) in FAILING_CELLS.items()})
-    return site, site.build("-D", "nb_execution_timeout=2")
+    return site, site.build("-D", "nb_execution_timeout=5")
 
 
 @pytest.mark.xdist_group("failed_cells")
 @pytest.mark.parametrize("name", FAILING_CELLS)
+@pytest.mark.xdist_group("failed_cells")
 def test_failing_cell_is_named(failed_cells, name):
     site, result = failed_cells
     # A cell without a line to blame is named by its fence.
-    line = site.line(name, "# here") - (name in ("never_ends", "kills_its_kernel"))
+    line = site.line(name, "# here") - (name in NAMED_BY_FENCE) - 3 * (name == "has_bad_options")
     assert result.returncode == 1
     assert f"docs/{name}.md:{line}: {FAILING_CELLS[name][1]}" in result.stderr
 
@@ -152,11 +172,37 @@ def test_failing_cells_are_all_that_is_said(failed_cells):
     assert [re.match(r"docs/(\w+)\.md:\d+: cell ", line)[1] for line in lines] == sorted(FAILING_CELLS)
 
 
-def test_page_is_never_run_by_mystnb_itself(tmp_path):
-    force = page("Page", "print(1)").replace("kernelspec:", "mystnb:\n  execution_mode: force\nkernelspec:")
-    result = Site(tmp_path, page=force).build()
-    assert result.returncode != 0
-    assert "sets another execution_mode for itself" in result.stderr
+# What is wrong with the page as a whole, and the line to expect.
+UNREADABLE = {
+    "latin": (FRONT.encode() + "# Gr\xf6bner\n".encode("latin-1"), "7: not UTF-8: '# Gr\\xf6bner'"),
+    "inline": (
+        FRONT.replace("kernelspec:", "mystnb:\n  execution_mode: inline\nkernelspec:").encode() + b"# Page\n",
+        "4: execution_mode is for conf.py; a page does not set its own",
+    ),
+    "loads": (
+        FRONT.encode() + b"# Page\n\n```{code-cell}\n:load: gone.py\n```\n",
+        "10: Can't read file from",
+    ),
+}
+
+
+def test_page_that_cannot_be_read_is_named(tmp_path):
+    site = Site(tmp_path, one=page("One", "print(1)"))
+    for name, (content, _) in UNREADABLE.items():
+        Path(site.path, "docs", name + ".md").write_bytes(content)
+    site.write()
+    result = site.build()
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == len(UNREADABLE)
+    for line, (name, (_, message)) in zip(lines, sorted(UNREADABLE.items()), strict=True):
+        assert line.startswith(f"docs/{name}.md:{message}")
+
+
+def test_address_is_checked(tmp_path):
+    result = Site(tmp_path, one="# One\n").build(SITE_URL="example.org/notes")
+    expected = "SITE_URL is an address such as https://example.org/notes/, not 'example.org/notes'\n"
+    assert (result.returncode, result.stderr) == (1, expected)
 
 
 # A page's one fault, and the warning to expect.
@@ -172,7 +218,6 @@ FAULTS = {
     "unknown_directive": ("```{nonsense}\n```", "Unknown directive type: 'nonsense'"),
     "bad_inline_formula": (r"$\frac{1$", r"KaTeX parse error"),
     "bad_formula": ("$$\n\\nonsense\n$$", r"KaTeX parse error: Undefined control sequence: \nonsense"),
-    "talks_to_stderr": ("```{code-cell}\nimport sys\nprint(1, file=sys.stderr)\n```", "stderr was found"),
 }
 
 
@@ -185,6 +230,7 @@ def faulty(tmp_path_factory):
 
 @pytest.mark.xdist_group("faulty")
 @pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.xdist_group("faulty")
 def test_fault_is_named(faulty, name):
     text, message = FAULTS[name]
     first = FRONT.count("\n") + 5
@@ -202,14 +248,21 @@ class RNN: "A network."
 '''
 
 
+COUNTED = "log = open('../{}.log', 'a'); n = log.write('x'); log.close()"
+
+
 def test_what_runs_again(tmp_path):
     site = Site(tmp_path / "site")
-    counted = "from pathlib import Path\nlog = open('../{}.log', 'a'); n = log.write('x'); log.close()"
     code = "from rnn_notes import rnn, RNN\nprint(rnn.__file__, getattr(rnn, 'ANSWER', 'no answer'))"
     reference = "# Reference\n\n```{eval-rst}\n.. autoclass:: rnn_notes.rnn.RNN\n```\n"
+    data = "import helper\nfrom pathlib import Path\nprint(helper.double, Path('data.txt').read_text())"
+    Path(site.path, "docs", "helper.py").write_text("double = 2\n")
+    Path(site.path, "docs", "loaded.py").write_text("print('loaded')\n")
+    Path(site.path, "docs", "data.txt").write_text("some data\n")
+    Path(site.path, "rnn_notes", "rnn.py").write_text(MODULE)
     site.write(
-        one=page("One", counted.format("one"), code),
-        two=page("Two", counted.format("two"), code),
+        one=page("One", COUNTED.format("one"), code),
+        two=page("Two", COUNTED.format("two"), data, ":load: loaded.py"),
         gone=page("Gone", "print('gone')"),
         reference=reference,
     )
@@ -217,43 +270,61 @@ def test_what_runs_again(tmp_path):
     def runs():
         return [len(Path(site.path, name).read_text()) for name in ("one.log", "two.log")]
 
-    def code_links():
-        return [site.html(name).count('href="reference.html#rnn_notes.rnn.RNN"') for name in ("one", "two")]
-
-    Path(site.path, "rnn_notes", "rnn.py").write_text(MODULE)
     succeed(site.build())
     assert runs() == [1, 1]
     assert f"{site.path / 'rnn_notes' / 'rnn.py'} no answer" in site.html("one")  # not the installed package
-    links = code_links()
-    assert min(links) > 0
+    assert 'href="reference.html#rnn_notes.rnn.RNN"' in site.html("one")
+    first = site.files()
 
-    succeed(site.build())
-    site.edit("docs/one.md", "Some prose", "Some other prose")
-    succeed(site.build())
+    def after(file, old, new):
+        """Return what has run after an edit, and how one page looks then."""
+        before = runs()
+        site.edit(file, old, new)
+        succeed(site.build())
+        return [now - then for now, then in zip(runs(), before, strict=True)]
+
+    assert after("docs/one.md", "Some prose", "Some other prose") == [0, 0]
     assert "Some other prose" in site.html("one")
-    assert runs() == [1, 1]
-
-    site.edit("docs/one.md", "print(", "print('changed', ")
-    succeed(site.build())
-    assert runs() == [2, 1]
+    assert after("docs/one.md", "print(", "print('changed', ") == [1, 0]
     assert "changed" in site.html("one")
-
-    site.edit("rnn_notes/rnn.py", "VALUE = 1", "ANSWER = 42")
-    succeed(site.build())
-    assert runs() == [3, 2]
-    assert "rnn.py 42" in site.html("one")
-    assert "rnn.py 42" in site.html("two")
+    assert after("rnn_notes/rnn.py", "VALUE = 1", "ANSWER = 4") == [1, 0]
+    assert "rnn.py 4" in site.html("one")
+    assert after("rnn_notes/rnn.py", "ANSWER = 4", "ANSWER = 5") == [
+        1,
+        0,
+    ]  # as long, and as old to the second
+    assert "rnn.py 5" in site.html("one")
+    assert after("rnn_notes/figures/lstm.py", "import", " import") == [0, 0]  # which no page imports
+    assert after("docs/data.txt", "some", "other") == [0, 1]
+    assert "2 other data" in site.html("two")
+    assert after("docs/helper.py", "2", "3") == [0, 1]
+    assert "3 other data" in site.html("two")
+    assert after("docs/loaded.py", "loaded", "reloaded") == [0, 1]
+    assert "reloaded" in site.html("two")
 
     # A title is shown on every page; a removed page on none, and it leaves no file.
-    site.edit("docs/one.md", "# One", "# First")
-    Path(site.path, "docs", "gone.md").unlink()
-    site.write()
-    succeed(site.build())
-    assert runs() == [3, 2]
+    assert after("docs/one.md", "# One", "# First") == [0, 0]
     assert "First" in site.html("two")
+    gone = Path(site.path, "docs", "gone.md").rename(tmp_path / "gone.md")
+    before = runs()
+    site.built()
+    assert runs() == before
     assert "Gone" not in site.html("two")
     assert not Path(site.path, "_build", "html", "gone.html").exists()
-    assert code_links() == links
+
+    # Back to the first state: nothing runs, and every byte is as it was.
+    gone.rename(site.path / "docs" / "gone.md")
+    site.write(one=page("One", COUNTED.format("one"), code))
+    for file, text in {
+        "helper.py": "double = 2\n",
+        "loaded.py": "print('loaded')\n",
+        "data.txt": "some data\n",
+    }.items():
+        Path(site.path, "docs", file).write_text(text)
+    Path(site.path, "rnn_notes", "rnn.py").write_text(MODULE)
+    succeed(site.build())
+    assert runs() == before
+    assert site.files() == first
 
 
 FIGURE = """---
@@ -269,25 +340,223 @@ fig = figures.unrolled_graph(steps=3)"""
 COMPUTED = "import numpy as np\nA = np.random.default_rng(0).random((99, 99))\nprint((A @ A).sum().hex())"
 
 
-def test_cold_builds_are_parallel_and_give_the_same_bytes(tmp_path):
+TERMS = "# Terms\n\n```{glossary}\ngradient\n  What vanishes.\n\nstate\n  What stays.\n```\n"
+REFERENCES = """# References
+
+{numref}`fig-unrolled` shows the {term}`gradient` of [](#reading), which {cite:t}`Elman1990` has.
+
+## Works
+
+```{bibliography}
+```
+"""
+FORMULAS = "# Formulas\n\n$$\na = b\n$$ (eq-one)\n\n(reading)=\n## Reading\n\nSee {eq}`eq-one`.\n"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A site with something of everything that pages show of one another, built."""
     cells = ["print({'alpha', 'beta', 'gamma', 'delta'})", COMPUTED]
-    pages = {f"page{n}": page("Page", *cells, f"print({n})") for n in range(7)}
-    sites = [Site(tmp_path / folder, figure=page("Figure", FIGURE), **pages) for folder in ("one", "another")]
-    built = []
-    for site in sites:
-        succeed(site.build("--jobs", "8"))  # which jupyter-cache alone does not survive on a cold cache
-        html = site.path / "_build" / "html"
-        # .buildinfo is Sphinx's own note, and hashes the folder's name.
-        files = [file for file in html.rglob("*") if file.is_file() and file.name != ".buildinfo"]
-        built.append({file.relative_to(html): file.read_bytes() for file in files})
-    assert any(file.parts[0] == "_images" for file in built[0])
-    assert built[0].keys() == built[1].keys()
-    assert [file for file in built[0] if built[0][file] != built[1][file]] == []
+    site = Site(tmp_path_factory.mktemp("small") / "site")
+    works = re.findall(r"@\w+\{([^,]+),", Path(ROOT, "docs", "references.bib").read_text(encoding="utf-8"))
+    first = site.built(
+        a_figure=page("Figure", FIGURE),
+        a_page_with_a_long_name_one=page("One", *cells),
+        a_page_with_a_long_name_two=page("Two", *cells),
+        terms=TERMS,
+        references=REFERENCES.replace("Elman1990", works[0]),
+        formulas=FORMULAS,
+    )
+    assert any(file.parts[0] == "_images" for file in first)
+    return site, first
+
+
+@pytest.fixture
+def restored(small):
+    """The small site, its sources as they were after the test, whatever was built in between."""
+    site, first = small
+    sources = {file: file.read_bytes() for file in Path(site.path, "docs").glob("*.*")}
+    yield site, first
+    for file in set(Path(site.path, "docs").glob("*.*")) - sources.keys():
+        file.unlink()
+    for file, content in sources.items():
+        file.write_bytes(content)
+
+
+@pytest.mark.xdist_group("small")
+def test_cold_builds_give_the_same_bytes(small, tmp_path):
+    site, first = small
+    another = Site(tmp_path / "another")
+    for file in Path(site.path, "docs").glob("*.*"):
+        shutil.copy(file, another.path / "docs")
+    succeed(another.build("--jobs", "8"))
+    files = another.files()
+    assert files.keys() == first.keys()
+    # .buildinfo is Sphinx's own note, and hashes its options.
+    assert [file for file in files if files[file] != first[file] and file.name != ".buildinfo"] == []
+
+
+# Edits of one file each: what a build after it writes must be what a build from nothing writes.
+EDITS = {
+    "a word": ("a_page_with_a_long_name_one.md", "Some prose.", "Some unheardof prose."),
+    "a title": ("formulas.md", "# Formulas", "# Equations"),
+    "a label": ("formulas.md", "## Reading", "## Writing"),
+    "a number": ("a_figure.md", "# Figure\n", "# Figure\n\n:::{figure} mark.svg\nA caption\n:::\n"),
+    "an equation": ("formulas.md", "$$\na", "$$\nc = d\n$$ (eq-two)\n\n$$\na"),
+    "a term": ("terms.md", "state\n", "outcome\n"),
+    "a cell": ("a_page_with_a_long_name_one.md", "'alpha'", "'omega'"),
+    "a figure": ("a_figure.md", "steps=3)", "steps=4)"),
+    "a citation": ("formulas.md", "See {eq}", "See {cite:t}`WORK` and {eq}"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.xdist_group("small")
+def test_build_after_an_edit_gives_the_bytes_of_one_from_nothing(restored, name):
+    site, first = restored
+    file, old, new = EDITS[name]
+    works = re.findall(r"@\w+\{([^,]+),", Path(ROOT, "docs", "references.bib").read_text(encoding="utf-8"))
+    shutil.copy(site.path / "_build" / "mark.svg", site.path / "docs")
+    assert site.built() == first
+    site.edit(f"docs/{file}", old, new.replace("WORK", works[1]))
+    edited = site.built()
+    assert edited != first
+    assert edited == site.from_nothing()
+    site.edit(f"docs/{file}", new.replace("WORK", works[1]), old)
+    assert site.built() == first
+
+
+@pytest.mark.xdist_group("small")
+def test_build_after_a_page_came_and_went_gives_the_same_bytes(restored):
+    site, first = restored
+    added = site.built(
+        an_addition=page("Addition", FIGURE.replace("unrolled\n", "added\n"), "print('added')")
+    )
+    assert Path("an_addition.html") in added
+    assert added == site.from_nothing()
+    Path(site.path, "docs", "an_addition.md").unlink()
+    assert site.built() == first
+
+
+@pytest.mark.xdist_group("small")
+def test_older_file_counts_as_changed(restored):
+    site, _ = restored
+    file = Path(site.path, "docs", "formulas.md")
+    site.edit("docs/formulas.md", "See", "Read")
+    os.utime(file, (0, 0))
+    succeed(site.build())
+    assert "Read" in site.html("formulas")
+
+
+@pytest.mark.xdist_group("small")
+def test_site_that_stands_is_left_alone(restored):
+    site, first = restored
+    site.built()
+    docs = Path(site.path, "docs")
+    for left in ("._terms.md", ".terms.md.swp", "terms.md~", "#terms.md#", "Thumbs.db", ".DS_Store"):
+        docs.joinpath(left).write_bytes(b"\xff")
+        docs.joinpath("_static", left).write_bytes(b"\xff")
+        site.path.joinpath("rnn_notes", left).write_bytes(b"\xff")
+    if os.name == "posix":
+        docs.joinpath(".#terms.md").symlink_to("me@host.4711:1")  # Emacs locks a file so
+    docs.joinpath("terms.md").touch()
+    result = site.build()
+    assert result.stdout.splitlines() == [f"The site: {Path(site.path, '_build/html/index.html').as_uri()}"]
+    assert site.from_nothing() == first
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["html/terms.html", "html/_images/*", "html/searchindex.js", "doctrees/terms.doctree", "doctrees/env*",
+     "jupyter_execute/*.svg", "executed/a_figure/*.json", "site.json", "mark.json"],
+)  # fmt: skip
+@pytest.mark.parametrize("damage", ["truncated", "removed"])
+@pytest.mark.xdist_group("small")
+def test_damage_is_mended(restored, pattern, damage):
+    site, first = restored
+    site.built()
+    for file in Path(site.path, "_build").glob(pattern):
+        if damage == "truncated":
+            os.truncate(file, file.stat().st_size // 2)
+        else:
+            file.unlink()
+    if pattern.startswith("executed"):
+        os.truncate(site.path / "_build" / "site.json", 0)
+    assert site.built() == first
+
+
+@pytest.mark.xdist_group("small")
+def test_users_environment_stays_out(restored, tmp_path):
+    site, first = restored
+    for file, text in {
+        "numpy.py": "1 / 0",
+        "docutils.conf": "[general]\nno_such_setting: 1\nsmart_quotes: no\n",
+        "profile_default/startup/first.py": "print = None",
+        "kernels/python3/kernel.json": '{"argv": ["false"], "display_name": "x", "language": "x"}',
+        "matplotlibrc": "svg.fonttype: none\nfont.size: 30",
+    }.items():
+        tmp_path.joinpath(file).parent.mkdir(parents=True, exist_ok=True)
+        tmp_path.joinpath(file).write_text(text)
+    hostile = {
+        "PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONPATH": str(tmp_path), "PYTHONHASHSEED": "7",
+        "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1", "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": "/proc/none" if os.name == "posix" else "", "IPYTHONDIR": str(tmp_path), "MPLBACKEND": "pdf",
+        "MPLCONFIGDIR": str(tmp_path), "MATPLOTLIBRC": str(tmp_path), "JUPYTER_PATH": str(tmp_path),
+        "JUPYTER_PLATFORM_DIRS": "1", "DOCUTILSCONFIG": str(tmp_path / "docutils.conf"), "LANG": "C",
+        "LC_ALL": "C", "TZ": "Asia/Kolkata", "SOURCE_DATE_EPOCH": "0", "OPENBLAS_CORETYPE": "Prescott",
+        "OMP_NUM_THREADS": "5", "COLUMNS": "20", "NO_COLOR": "1", "FORCE_COLOR": "1", "SPHINXOPTS": "-Q",
+        "TMPDIR": str(tmp_path / ("long" * 30)),
+    }  # fmt: skip
+    Path(hostile["TMPDIR"]).mkdir()
+    shutil.rmtree(site.path / "_build")
+    succeed(site.build(**hostile))
+    assert site.files() == first
+    site.write(asserts=page("Asserts", "assert False"))
+    assert "docs/asserts.md:12: cell 1: AssertionError" in site.build(**hostile).stderr
+
+
+@pytest.mark.xdist_group("small")
+def test_log_has_a_line_per_stage(restored):
+    site, _ = restored
+    site.write(addition=page("Addition", "print('an addition')"))
+    lines = site.build().stdout.splitlines()
+    expected = ["Running the cells of 1 page", "Reading 8 pages", "Writing the pages"]
+    assert lines[:-1] == expected
+
+
+@needs_make
+@pytest.mark.xdist_group("small")
+def test_terminal_has_one_line(restored):
+    import pty
+
+    site, _ = restored
+    site.write(addition=page("Addition", "print('another')"))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        ["make", *MAKE_HTML], cwd=site.path, env=ENVIRONMENT | {"TERM": "xterm"}, stdout=theirs, stderr=theirs
+    ) as build:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 4096)
+            except OSError:  # the other side is closed
+                break
+    os.close(ours)
+    assert build.returncode == 0
+    lines = shown.decode().split("\r\n")
+    assert len(lines) == 2
+    pieces = [piece.strip() for piece in lines[0].split("\r")]
+    cells = "Running the cells of 1 page"
+    for piece in (cells, cells + ": 1 of 1, addition", "Reading 8 pages", "Writing the pages"):
+        assert piece in pieces
+    assert pieces[-1].startswith("The site: file:")
 
 
 @needs_make
 def test_make_fails_until_the_fault_is_mended(tmp_path):
-    site = Site(tmp_path / "a path with spaces", one=page("One", "print(1)") + "\n{ref}`nowhere`\n")
+    path = tmp_path / "100% 'new' \"site\" %s"
+    site = Site(path, one=page("One", "print(1)") + "\n{ref}`nowhere`\n")
     for _ in range(2):  # the second time Sphinx alone would find nothing to do, and be content
         result = site.make(*MAKE_HTML)
         assert result.returncode != 0
@@ -296,7 +565,7 @@ def test_make_fails_until_the_fault_is_mended(tmp_path):
     result = site.make(*MAKE_HTML)
     succeed(result)
     address = Path(site.path, "_build", "html", "index.html").as_uri()
-    assert result.stdout == f"The site: {address}\n"
+    assert result.stdout.endswith(f"\nThe site: {address}\n")
     assert "Mended." in site.html("one")
 
 
@@ -331,6 +600,73 @@ def test_make_can_be_interrupted(tmp_path):
     wait_until(kernel_is_gone, 10)
     slow.unlink()
     succeed(site.make(*MAKE_HTML))
+
+
+@needs_make
+def test_second_build_waits_for_the_first(tmp_path):
+    site = Site(tmp_path / "site", one=page("One", SLOW))
+    slow, beat = site.path / "slow", site.path / "beat"
+    slow.touch()
+    first, second = (
+        subprocess.Popen(
+            ["make", *MAKE_HTML],
+            cwd=site.path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for _ in range(2)
+    )
+    wait_until(beat.exists, 60)
+    slow.unlink()
+    said = sorted(build.communicate(timeout=120)[0].decode() for build in (first, second))
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "Another build of this site is running; waiting for it\nThe site: " in said[0]
+    assert "Another build" not in said[1]
+
+
+@needs_make
+@pytest.mark.parametrize("moment", ["Running", "Reading", "Writing", "any time", "any other time"])
+@pytest.mark.parametrize("whom", ["all", "the first"])
+@pytest.mark.xdist_group("kills")
+def test_killed_build_leaves_nothing_that_counts(restored, moment, whom):
+    site, first = restored
+    shutil.rmtree(site.path / "_build", ignore_errors=True)
+    with subprocess.Popen(
+        [sys.executable, "-I", "-X", "utf8", "docs/_extensions/build.py", *OPTIONS],
+        cwd=site.path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        encoding="utf-8",
+    ) as build:
+        if not moment.startswith("any"):
+            next(line for line in build.stdout if line.startswith(moment))
+        time.sleep(random.uniform(0, 5 if moment.startswith("any") else 0.5))
+        if whom == "all":
+            os.killpg(build.pid, signal.SIGKILL)
+        else:
+            build.kill()
+    assert site.built() == first
+
+
+@pytest.mark.parametrize("size", [*range(1, 10), 12])
+@pytest.mark.xdist_group("kills")
+def test_full_disk_leaves_nothing_that_counts(restored, size):
+    site, first = restored
+    disk = site.path / "_build"
+    shutil.rmtree(disk, ignore_errors=True)
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size * 256}k", "tmpfs", str(disk)]
+    if not hasattr(os, "geteuid") or os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk is not possible here")
+    try:
+        assert site.build().returncode != 0 or site.files() == first
+        subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+        assert site.built() == first
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def wait_until(condition, seconds):
@@ -391,7 +727,7 @@ def test_first_make_says_plainly_what_is_missing(clone, tmp_path, python, messag
 
 
 # A Python that only notes what it is asked for. `-m venv` puts a copy of it into .venv.
-FAKE = """echo "$*" >>"{log}"
+FAKE = """echo "$*" $PIP_USER $PIP_INDEX_URL $PYTHONOPTIMIZE $PIP_TARGET >>"{log}"
 case "$2" in venv) mkdir -p .venv/bin && cp "{fake}" .venv/bin/python;; esac
 """
 
