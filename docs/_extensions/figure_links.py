@@ -1,7 +1,8 @@
 """Link each figure function in the reference to the figures that the pages draw with it."""
 
 import re
-from pathlib import Path
+
+from inputs import listing
 
 CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -9,8 +10,9 @@ CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.MULTILINE | re.DOTALL)
 def find_figures(app, config):
     """Note which figures each function draws; a change of that reads every page again."""
     drawn = {}
-    for page in sorted(Path(app.srcdir).glob("*.md")):
-        for cell in CELL.findall(page.read_text(encoding="utf-8-sig")):
+    for page in [file for file in listing(app.srcdir) if file.suffix == ".md"]:
+        # A page that is no UTF-8 is named when it is read.
+        for cell in CELL.findall(page.read_text(encoding="utf-8-sig", errors="replace")):
             if name := re.search(r"^ *name: (fig-[\w-]+)$", cell, re.MULTILINE):
                 for function in re.findall(r"\bfigures\.(\w+)\(", cell):
                     drawn.setdefault(function, []).append(name[1])
