@@ -692,9 +692,14 @@ def script(path, text):
     return path
 
 
-def make(folder, *arguments):
+def make(folder, *arguments, **variables):
     return subprocess.run(
-        ["make", *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+        ["make", *arguments],
+        cwd=folder,
+        env=ENVIRONMENT | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -727,7 +732,7 @@ def test_first_make_says_plainly_what_is_missing(clone, tmp_path, python, messag
 
 
 # A Python that only notes what it is asked for. `-m venv` puts a copy of it into .venv.
-FAKE = """echo "$*" $PIP_USER $PIP_INDEX_URL $PYTHONOPTIMIZE $PIP_TARGET >>"{log}"
+FAKE = """echo "$*" PIP_USER=$PIP_USER $PIP_INDEX_URL $PYTHONOPTIMIZE $PIP_TARGET >>"{log}"
 case "$2" in venv) mkdir -p .venv/bin && cp "{fake}" .venv/bin/python;; esac
 """
 
@@ -764,6 +769,17 @@ def test_environment_is_made_again_only_when_it_must_be(clone, tmp_path):
     Path(clone, ".venv", "ready").unlink()
     assert asked_for() == everything
     assert asked_for() == []
+
+
+@needs_make
+def test_users_settings_stay_out_of_the_environment(clone, tmp_path):
+    log, fake = tmp_path / "log", tmp_path / "python"
+    script(fake, FAKE.format(log=log, fake=fake))
+    settings = {"PIP_USER": "1", "PIP_TARGET": "elsewhere", "PYTHONOPTIMIZE": "2", "PYTHONHOME": "nowhere"}
+    assert make(clone, "environment", f"PYTHON={fake}", **settings).returncode == 0
+    lines = log.read_text().splitlines()
+    assert len(lines) == 4
+    assert all(line.endswith(f" PIP_USER=0 {ENVIRONMENT['PIP_INDEX_URL']}") for line in lines)
 
 
 @needs_make

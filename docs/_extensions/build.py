@@ -70,9 +70,9 @@ def let_no_process_stay():
 
 
 def made():
-    """Return the hashes of all that is there of a site."""
-    files = [path for folder in MADE for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {path.relative_to(BUILD).as_posix(): digest_now(path) for path in files}
+    """Return the hashes of all that is there of a site, without what systems leave in folders."""
+    files = {path for folder in MADE for path in [*listing(folder), folder / ".buildinfo"]}
+    return {path.relative_to(BUILD).as_posix(): digest_now(path) for path in sorted(files)}
 
 
 def last_build():
@@ -123,6 +123,8 @@ def main():
             code = build()
     except OSError as error:
         code = f"rnn-notes: {error}"
+    except KeyboardInterrupt:
+        code = 130
     finally:
         clear()
     if code:
