@@ -155,7 +155,6 @@ def failed_cells(tmp_path_factory):
     return site, site.build("-D", "nb_execution_timeout=5")
 
 
-@pytest.mark.xdist_group("failed_cells")
 @pytest.mark.parametrize("name", FAILING_CELLS)
 @pytest.mark.xdist_group("failed_cells")
 def test_failing_cell_is_named(failed_cells, name):
@@ -228,7 +227,6 @@ def faulty(tmp_path_factory):
     return site.build()
 
 
-@pytest.mark.xdist_group("faulty")
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.xdist_group("faulty")
 def test_fault_is_named(faulty, name):
