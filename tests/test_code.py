@@ -150,7 +150,7 @@ class Witness(ast.NodeTransformer):
 
     def __init__(self):
         self.seen = defaultdict(dict)
-        self.names = {"__name__": "__main__", "__note": self.note, "__get": self.get}
+        self.names = {"__name__": "__main__", "__note__": self.note, "__get__": self.get}
 
     def run(self, block, source, first=1, indent=0):
         """Run code that starts in line `first` of a block, behind so many characters of a prompt."""
@@ -176,14 +176,14 @@ class Witness(ast.NodeTransformer):
     def visit_Name(self, node):
         if not isinstance(node.ctx, ast.Load):
             return node
-        return self.call("__note", node, ast.Constant(self.place(node.lineno, node.col_offset)), node)
+        return self.call("__note__", node, ast.Constant(self.place(node.lineno, node.col_offset)), node)
 
     def visit_Attribute(self, node):
         place = self.place(node.end_lineno, node.end_col_offset - len(node.attr.encode()))
         self.generic_visit(node)
         if not isinstance(node.ctx, ast.Load):
             return node
-        return self.call("__get", node, ast.Constant(place), node.value, ast.Constant(node.attr))
+        return self.call("__get__", node, ast.Constant(place), node.value, ast.Constant(node.attr))
 
     def visit_ImportFrom(self, node):
         module = importlib.import_module(node.module)
@@ -245,6 +245,7 @@ def test_links_in_cells(page, quiet):
             assert place in linked, f"{path} at {place} is not linked"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("page", WITH_EXAMPLES)
 def test_links_in_examples(page, quiet):
     found = 0
