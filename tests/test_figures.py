@@ -157,6 +157,14 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([RISING, THREE, 0 * THREE], "low"),
     ],
     "factors_by_scale": [([0 * RISING, [THREE], [THREE]], "scales"), ([RISING, [THREE], [TWO]], "given")],
+    "singular_values_of_powers": [
+        ([[GRID], [TWO], []], "labels"),
+        ([[GRID], [], ["a"]], "sizes"),
+        ([[TWO], [TWO], ["a"]], "values must have shape"),
+        ([[GRID, np.ones((2, 3))], [TWO, TWO], ["a", "b"]], "values must have shape"),
+        ([[GRID], [THREE], ["a"]], "sizes must have shape"),
+        ([[GRID], [0 * TWO], ["a"]], "sizes must be positive"),
+    ],
     "vectors_and_images": [
         ([np.ones((3, 2)), np.ones((3, 2))], "vectors"),
         ([GRID, np.ones((2, 3))], "images"),

@@ -28,6 +28,7 @@ FIGURES = {  # module: its figures, in the order of the page
     "chain_rule": ("unrolled_graph", "jacobian_norm_map", "factors_by_distance"),
     "sigmoid": ("activation_and_slope", "slopes_in_use", "growth_window", "factors_by_scale"),
     "eigenvalues": (
+        "singular_values_of_powers",
         "vectors_and_images",
         "paths_by_eigenvalue",
         "power_iteration_ratios",

@@ -7,8 +7,55 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rnn_notes.figures import style
-from rnn_notes.figures.style import FAINT, GROWS, INK, PAPER, SHRINKS, STEADY, WIDTH, styled
+from rnn_notes.figures.style import DASHED, FAINT, GROWS, INK, PAPER, SHRINKS, STEADY, WIDTH, styled
 from rnn_notes.spectrum import classify
+
+
+@styled
+def singular_values_of_powers(
+    values: Sequence[np.ndarray], sizes: Sequence[np.ndarray], labels: Sequence[str]
+) -> Figure:
+    """Draw singular values of the powers of random matrices, beside the powers of their eigenvalues' sizes.
+
+    Lines are medians of the draws, bands reach from the smallest to the largest; dashed lines are the
+    medians of abs(λ)ᵏ. The color says whether all draws vanish, explode, or stay within a factor of ten.
+
+    Parameters
+    ----------
+    values : sequence of ndarray of shape (draws, t + 1)
+        For each rank, the singular value of that rank of A⁰, A¹, ..., Aᵗ, positive, one row per draw.
+    sizes : sequence of ndarray of shape (draws,)
+        For each rank, the size of the eigenvalue of that rank of A, positive.
+    labels : sequence of str
+        What to write beside each line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> rows = np.array([[0.8], [0.7]]) ** np.arange(10)
+    >>> figure = figures.singular_values_of_powers([1 / rows, rows], [[1.3, 1.5], [0.8, 0.7]], ["1st", "2nd"])
+    >>> figure.axes[0].get_xlabel()
+    'power $k$: steps back'
+    """
+    style.check_names("labels", labels, values)
+    style.check_names("sizes", sizes, values)
+    draws, powers = np.shape(values[0]) if np.ndim(values[0]) == 2 else ("draws", "t + 1")
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
+    for rows, size, label in zip(values, sizes, labels, strict=True):
+        rows = style.numbers("values", rows, draws, powers, positive=True)
+        size = style.numbers("sizes", size, draws, positive=True)
+        k, color = np.arange(powers), style.trend(rows[:, -1])
+        style.curve(axes, k, rows, color, label)
+        limit = np.median(size[:, None] ** k, axis=0)
+        axes.plot(k, limit, color=color, linewidth=1, linestyle=DASHED)
+    style.norm_axis(axes, "singular values of $W_h^k$")
+    axes.set(xlim=(0, k[-1]), xlabel="power $k$: steps back")
+    return figure
 
 
 @styled
