@@ -27,7 +27,7 @@ extensions = [
     "powers_of_ten",  # computed numbers read as formulas
     "mark",  # the site's mark, drawn by the package
     "site_address",  # taken from the host
-    "html_fixes",  # styles and ids that pages do not need
+    "html_fixes",  # styles and ids that pages do not need; pictures that wait
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",

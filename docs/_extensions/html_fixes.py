@@ -1,7 +1,10 @@
 """Mend what MyST-NB and Furo write into every page."""
 
+from pathlib import Path
+
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.images import get_image_size
 
 
 def drop_mystnb_css(app, pagename, templatename, context, doctree):
@@ -20,7 +23,21 @@ class OneId(SphinxPostTransform):
                 box["ids"] = []
 
 
+class Pictures(SphinxPostTransform):
+    """Give each picture its size, so that nothing jumps; all but a page's first load when they come near."""
+
+    default_priority = 999  # after MyST-NB has put the pictures in
+
+    def run(self, **kwargs):
+        for number, image in enumerate(self.document.findall(nodes.image)):
+            size = get_image_size(Path(self.env.srcdir, image["uri"]))
+            image["width"], image["height"] = map(str, size)
+            if number:
+                image["loading"] = "lazy"
+
+
 def setup(app):
     app.connect("html-page-context", drop_mystnb_css)
     app.add_post_transform(OneId)
+    app.add_post_transform(Pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
