@@ -31,7 +31,8 @@ class Pictures(SphinxPostTransform):
     def run(self, **kwargs):
         for number, image in enumerate(self.document.findall(nodes.image)):
             size = get_image_size(Path(self.env.srcdir, image["uri"]))
-            image["width"], image["height"] = map(str, size)
+            if size and not {"width", "height"} & image.attributes.keys():
+                image["width"], image["height"] = map(str, size)
             if number:
                 image["loading"] = "lazy"
 
