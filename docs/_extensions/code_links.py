@@ -277,7 +277,7 @@ def namespaces(document, page):
             sources.append((".".join(source.relative_to(ROOT).with_suffix("").parts), [(block, text)]))
     if cells:
         shown = {text for _, text in cells}
-        notebook = read_myst_markdown_notebook(Path(page).read_text(encoding="utf-8-sig"))
+        notebook = read_myst_markdown_notebook(Path(page).read_text(encoding="utf-8-sig"), path=page)
         hidden = [
             cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source not in shown
         ]
