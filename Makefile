@@ -46,7 +46,7 @@ test check: html
 live: environment
 	@rm -rf _build/live
 	@"$(BIN)/python" -m sphinx_autobuild $(OPTIONS) -d _build/live/doctrees \
-		--watch rnn_notes --watch conf.py --open-browser docs _build/live/html
+		--watch rnn_notes --watch conf.py --re-ignore __pycache__ --open-browser docs _build/live/html
 
 bench: environment
 	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
