@@ -2,7 +2,8 @@
 
 python kernel.py REPOSITORY NOTES -f CONNECTION: the name of each file under REPOSITORY that is opened for
 reading, and of each folder that is listed, becomes a line in NOTES. A source file whose compiled code is read
-counts as read. What another program reads that a cell starts is not seen.
+counts as read. What another program reads that a cell starts, or whether a file is
+there, is not seen.
 """
 
 import os
