@@ -7,7 +7,6 @@ whole or missing.) The arguments are Sphinx's options.
 """
 
 import gc
-import json
 import os
 import shutil
 import sys
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from inputs import BUILD, ROOT, digest, digest_now, digests, environment, foundation, listing
 from progress import clear
+from records import read_record, write_record
 
 RECORD = BUILD / "site.json"
 MADE = [BUILD / "html", BUILD / "doctrees", BUILD / "jupyter_execute"]
@@ -77,11 +77,8 @@ def made():
 
 def last_build():
     """Return what the site was made from, and whether it is as it was made."""
-    try:
-        record = json.loads(RECORD.read_text(encoding="utf-8"))
-        return record["from"], record["made"] == made()
-    except (OSError, ValueError, LookupError):
-        return {}, False
+    record = read_record(RECORD)
+    return record.get("from", {}), record.get("made") == made()
 
 
 def build():
@@ -104,9 +101,7 @@ def build():
     from rebuilding import depended_on
 
     now = usual | digests(name for name in depended_on if not name.startswith("_build/"))
-    part = RECORD.with_suffix(".part")
-    part.write_text(json.dumps({"from": now, "made": made()}), encoding="utf-8")
-    part.replace(RECORD)
+    write_record(RECORD, {"from": now, "made": made()})
     return 0
 
 

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 
 from inputs import BUILD, ROOT, digest, digest_now, digest_of, digests, environment, versions
 from progress import clear, count, show
+from records import read_record, write_record
 from sphinx.errors import ExtensionError
 
 # MyST-NB's own ways to execute, which nobody takes here: they import a whole database.
@@ -35,8 +36,9 @@ KEPT = 5  # states of each page
 KERNEL = Path(__file__).with_name("kernel.py")
 SOCKET_LENGTH = 100  # bytes; the systems allow 103 to 107
 
-pages = {}  # text -> notebook with outputs, for every page that is about to be read
+pages = {}  # page -> its text and its notebook with outputs, for every page that is about to be read
 files_read = {}  # page -> what its cells read
+reading = None  # the page that Sphinx reads
 
 
 def name(page, line, message):
@@ -57,6 +59,8 @@ def read_text(page):
 
 def parse(page, text, config):
     """Return a page as a notebook without outputs, or raise ValueError that names what cannot be read."""
+    if not text.strip():
+        raise ValueError(name(page, 1, "the page is empty"))
     # Cells are for pages that say so at their top; in others MyST-NB warns of them.
     directives = {} if is_myst_markdown_notebook(text) else {"code_directive": "{}", "raw_directive": "{}"}
     try:
@@ -71,7 +75,11 @@ def parse(page, text, config):
         loads = [n for n, line in enumerate(text.split("\n"), 1) if re.match(r":?load: ", line)]
         line = loads[0] if loads and ":load:" in str(error) else 1
         raise ValueError(name(page, line, error)) from None
-    for setting in notebook.metadata.get("mystnb") or {}:
+    settings = notebook.metadata.get("mystnb") or {}
+    if not isinstance(settings, dict):
+        line = next(n for n, line in enumerate(text.split("\n"), 1) if line.startswith("mystnb"))
+        raise ValueError(name(page, line, f"mystnb is a table of settings, not {settings!r}"))
+    for setting in settings:
         if setting.startswith("execution_"):
             line = next((n for n, line in enumerate(text.split("\n"), 1) if setting in line), 1)
             raise ValueError(name(page, line, f"{setting} is for conf.py; a page does not set its own"))
@@ -85,7 +93,9 @@ def code_cells(notebook):
 def state(notebook):
     """Return the hash of a page's cells and what every page runs on."""
     cells = [(cell.source, cell.metadata.get("tags")) for cell in code_cells(notebook)]
-    machinery = [digest_of(KERNEL), digest_of(Path(__file__))]
+    machinery = [
+        digest_of(Path(__file__).with_name(f"{file}.py")) for file in ("execution", "inputs", "kernel")
+    ]
     return digest(cells, str(notebook.metadata.get("kernelspec")), str(ROOT), versions(), machinery)
 
 
@@ -97,15 +107,12 @@ def recall(page, notebook):
     """Fill in the outputs of an earlier run; return the files that were read, or None if it has to run."""
     folder, base = folder_of(page), state(notebook)
     for file in sorted(folder.glob(f"{base}-*.json")):
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            if all(digest_of(ROOT / path) == then for path, then in record["read"].items()):
-                fill_in(notebook, record)
-                with suppress(OSError):
-                    os.utime(file)  # the least recently used go first
-                return [ROOT / path for path in record["read"]]
-        except (OSError, ValueError, KeyError, TypeError):  # not whole
-            continue
+        record = read_record(file)
+        if record and digests(record["read"]) == record["read"]:
+            fill_in(notebook, record)
+            with suppress(OSError):
+                os.utime(file)  # the least recently used go first
+            return [ROOT / path for path in record["read"]]
     return None
 
 
@@ -118,7 +125,7 @@ def fill_in(notebook, record):
 
 
 def keep(page, notebook, read):
-    """Write a result, aside at first."""
+    """Write a result, and remove those that were not used for long."""
     folder, read = folder_of(page), digests(read)
     folder.mkdir(parents=True, exist_ok=True)
     record = {
@@ -126,13 +133,7 @@ def keep(page, notebook, read):
         "outputs": [(cell.get("execution_count"), cell.outputs) for cell in code_cells(notebook)],
         "language_info": notebook.metadata.get("language_info", {}),
     }
-    file = folder / f"{state(notebook)}-{digest(read)}.json"
-    part = folder / f"{os.getpid()}.part"
-    with part.open("w", encoding="utf-8") as stream:
-        json.dump(record, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    write_record(folder / f"{state(notebook)}-{digest(read)}.json", record)
     kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in kept[KEPT:] + list(folder.glob("*.part")):
         old.unlink(missing_ok=True)
@@ -253,7 +254,7 @@ def execute_pages(app, env, docnames):
         read = recall(page, notebook) if cells else []
         if read is None:
             waiting.append((notebook, page))
-        pages[text], files_read[docname] = notebook, loaded + (read or [])
+        pages[docname], files_read[docname] = (text, notebook), loaded + (read or [])
     failures += run_all(waiting, app)
     if failures:
         sys.exit("\n".join(sorted(failures)))  # any other exception Sphinx would take for a bug, and report
@@ -292,14 +293,20 @@ def run_all(waiting, app):
     return failures
 
 
+def note_reading(app, docname, source):
+    global reading
+    reading = docname
+
+
 def read_page(text):
-    """Return the page with this text, as MyST-NB wants it from the reader of a format of its own."""
-    try:
-        return pages[text]
-    except KeyError:
-        raise ExtensionError("a page changed while the site was built; build again") from None
+    """Return the page that is being read, as MyST-NB wants it from the reader of a format of its own."""
+    then, notebook = pages[reading]
+    if text != then:
+        raise ExtensionError(f"{reading} changed while the site was built; build again")
+    return notebook
 
 
 def setup(app):
     app.connect("env-before-read-docs", execute_pages)
+    app.connect("source-read", note_reading)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

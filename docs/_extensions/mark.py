@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from inputs import BUILD, ROOT, digests, environment, versions
+from records import read_record, write_record, write_whole
 
 # In another process, as it imports Matplotlib, and to see which of the package's files it takes.
 DRAW = """
@@ -32,28 +33,14 @@ def draw():
     return {"svg": svg, "by": versions(), "with": digests(f for f in sorted(files) if f.startswith(package))}
 
 
-def recall(drawn):
-    try:
-        record = json.loads(drawn.read_text(encoding="utf-8"))
-        if record["by"] == versions() and digests(record["with"]) == record["with"]:
-            return record
-    except (OSError, ValueError, LookupError):  # never drawn, or not to the end
-        return None
-
-
-def write(file, text):
-    part = file.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
-
-
 def set_mark(app, config):
     BUILD.mkdir(exist_ok=True)
     mark, drawn = BUILD / "mark.svg", BUILD / "mark.json"
-    if not (record := recall(drawn)):
+    record = read_record(drawn)
+    if record.get("by") != versions() or digests(record["with"]) != record["with"]:
         record = draw()
-        write(drawn, json.dumps(record))
-    write(mark, record["svg"])
+        write_record(drawn, record)
+    write_whole(mark, record["svg"])
     config.html_logo = config.html_favicon = os.path.relpath(mark, app.confdir)
 
 
