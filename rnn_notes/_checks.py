@@ -10,10 +10,11 @@ class NotFiniteError(ValueError):
     """A NaN or an infinity in an array: in training, the sign that it diverged."""
 
 
-def check_array(name, value, dtype, *shapes):
+def check_array(name, value, dtype, *shapes, finite=True):
     """Return the shape of `value`; raise unless it is one of `shapes`, and `value` a finite array of `dtype`.
 
-    A letter in a shape stands for any size from 1. The dtype None stands for float32 or float64.
+    A letter in a shape stands for any size from 1. The dtype None stands for float32 or float64. Without
+    `finite`, a NaN or an infinity passes, for `check_overflow` to find it in the results.
     """
     check_dtype(name, value, dtype)
 
@@ -26,7 +27,8 @@ def check_array(name, value, dtype, *shapes):
     if not any(map(fits, shapes)):
         expected = " or ".join(str(shape).replace("'", "") for shape in shapes)
         raise ValueError(f"{name} must have shape {expected}, each size at least 1, got {value.shape}")
-    check_finite(name, value)
+    if finite:
+        check_finite(name, value)
     return value.shape
 
 
@@ -70,10 +72,10 @@ def _check_subclass(name, kind):
 NETWORKS = {1: "an RNN", 3: "a GRU", 4: "an LSTM"}
 
 
-def check_weights(gates, W_x, W_h, b):
+def check_weights(gates, W_x, W_h, b, finite=True):
     """Return H, I and the dtype; raise unless these are the weights of a network of so many gates."""
     H = f"{gates}H" if gates > 1 else "H"
-    rows, inputs = check_array("W_x", W_x, None, (H, "I"))
+    rows, inputs = check_array("W_x", W_x, None, (H, "I"), finite=finite)
     if isinstance(W_h, np.ndarray) and W_h.ndim == 2 and len(W_h) == rows and W_h.shape[1] > 0:
         other = NETWORKS.get(rows // W_h.shape[1]) if rows % W_h.shape[1] == 0 else None
         if other not in (None, NETWORKS[gates]):
@@ -81,8 +83,8 @@ def check_weights(gates, W_x, W_h, b):
             raise ValueError(f"W_h must have shape {expected}, got {W_h.shape}")
     if rows % gates:
         raise ValueError(f"W_x must have shape ({H}, I), its rows a multiple of {gates}, got {W_x.shape}")
-    check_array("W_h", W_h, W_x.dtype, (rows, rows // gates))
-    check_array("b", b, W_x.dtype, (rows,))
+    check_array("W_h", W_h, W_x.dtype, (rows, rows // gates), finite=finite)
+    check_array("b", b, W_x.dtype, (rows,))  # no gradient has it as a factor, so none would show it
     return rows // gates, inputs, W_x.dtype
 
 
@@ -144,17 +146,35 @@ def check_finite(name, value):
 refuse_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def check_overflow(**results):
-    """Raise if a result, computed from finite numbers, has a NaN or an infinity: then it is beyond its type.
+def check_overflow(given=None, **results):
+    """Raise if a result has a NaN or an infinity: then it is beyond its type, or an array of `given` had one.
 
-    To be called in a function with `refuse_overflow`.
+    To be called in a function with `refuse_overflow`. Return whether the sum of all squares is finite. For
+    speed, it is looked at first: no NaN and no infinity gets lost in it.
     """
     if np.isfinite(sum(np.vdot(value, value) for value in results.values())):
-        return  # for speed: no NaN and no infinity gets lost in a sum of squares
+        return True
+    for name, value in (given or {}).items():
+        check_finite(name, value)
     for name, value in results.items():
         if not np.isfinite(value).all():
             where = tuple(map(int, np.argwhere(~np.isfinite(value))[0]))
             raise NotFiniteError(f"{name} overflows {value.dtype}: got {value[where]} at index {where}")
+    return False
+
+
+def check_states(parameters, x, **states):
+    """Raise unless parameters, input and states are finite, and so are the sums before the activations.
+
+    The states do not show it all: of an infinite sum, tanh makes 1, and relu makes 0 of minus infinity. With
+    a finite sum of squares no sum can overflow, for abs(W x) <= ‖W‖ ‖x‖ <= (‖W‖² + ‖x‖²)/2. Otherwise the
+    sums of the absolute values decide, which are above all partial sums, in any order.
+    """
+    given = parameters | {"x": x}
+    if not check_overflow(given, **given, **states):
+        W_x, W_h, *biases = map(abs, parameters.values())
+        sums = abs(x) @ W_x.T + abs(states["h"][:-1]) @ W_h.T + sum(map(np.max, biases))
+        check_overflow(**{"W_x x + W_h h + b": sums})
 
 
 def check_integer(name, value, low, high=None):

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_notes._checks import check_array, check_integer, check_overflow, check_weights, refuse_overflow
+from rnn_notes._checks import (
+    check_array,
+    check_integer,
+    check_overflow,
+    check_states,
+    check_weights,
+    refuse_overflow,
+)
 from rnn_notes.network import _sum_of_windows
 
 
@@ -151,8 +158,8 @@ class GRU:
         >>> gru.forward(x).h.ravel().round(2)
         array([0.  , 0.46, 0.46, 0.46, 0.72])
         """
-        H, inputs, dtype = self._check_parameters()
-        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
+        H, inputs, dtype = self._check_parameters(finite=False)
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs), finite=False)
         if h0 is not None:
             check_array("h0", h0, dtype, (B, H))
         h = np.empty((T + 1, B, H), dtype)
@@ -187,7 +194,7 @@ class GRU:
             np.subtract(before, n_t, out=change)
             change *= z
             before = np.add(n_t, change, out=h_t)  # (1 - z) ⊙ n + z ⊙ h⁽ᵗ⁻¹⁾
-        check_overflow(h=h, recurrent=recurrent)
+        check_states(self.parameters(), x, h=h, recurrent=recurrent)
         return state
 
     @refuse_overflow
@@ -224,10 +231,10 @@ class GRU:
         >>> gradients.h0.round(4), round(0.7310586**3, 4)
         (array([[0.3907]]), 0.3907)
         """
-        H, inputs, dtype = self._check_parameters()
-        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
+        H, inputs, dtype = self._check_parameters(finite=False)
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs), finite=False)
         self._check_state(state, T, B)
-        check_array("dh", dh, dtype, (T, B, H), (B, H))
+        check_array("dh", dh, dtype, (T, B, H), (B, H), finite=False)
         window = T if window is None else min(check_integer("window", window, 1), T)
 
         if window == T:
@@ -253,7 +260,7 @@ class GRU:
             x=(rows @ self.W_x).reshape(x.shape),
             h0=dh0,
         )
-        check_overflow(**vars(gradients))
+        check_overflow(self.parameters() | {"x": x, "dh": dh}, **vars(gradients))
         return gradients
 
     def _backward_full(self, state, dh):
@@ -382,9 +389,9 @@ class GRU:
         check_overflow(product=product)
         return product
 
-    def _check_parameters(self):
+    def _check_parameters(self, finite=True):
         """Return H, I and the dtype."""
-        H, inputs, dtype = check_weights(3, self.W_x, self.W_h, self.b)
+        H, inputs, dtype = check_weights(3, self.W_x, self.W_h, self.b, finite)
         check_array("b_n", self.b_n, dtype, (H,))
         return H, inputs, dtype
 

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_notes._checks import check_array, check_integer, check_overflow, check_weights, refuse_overflow
+from rnn_notes._checks import (
+    check_array,
+    check_integer,
+    check_overflow,
+    check_states,
+    check_weights,
+    refuse_overflow,
+)
 from rnn_notes.network import _sum_of_windows
 
 
@@ -157,8 +164,8 @@ class LSTM:
         >>> state.c.ravel().round(2), state.h.ravel().round(2)
         (array([0., 1., 2., 2., 2.]), array([0.  , 0.  , 0.  , 0.96, 0.96]))
         """
-        H, inputs, dtype = self._check_parameters()
-        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
+        H, inputs, dtype = self._check_parameters(finite=False)
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs), finite=False)
         for name, start in (("h0", h0), ("c0", c0)):
             if start is not None:
                 check_array(name, start, dtype, (B, H))
@@ -187,7 +194,7 @@ class LSTM:
             c_t = np.multiply(f[t - 1], c[t - 1], out=c[t])
             c_t += np.multiply(i[t - 1], g[t - 1], out=product)
             np.multiply(o[t - 1], np.tanh(c_t, out=product), out=h[t])
-        check_overflow(h=h, c=c)
+        check_states(self.parameters(), x, h=h, c=c)
         return state
 
     @refuse_overflow
@@ -228,10 +235,10 @@ class LSTM:
         >>> gradients.c0.round(4), round(0.5 * 0.7310586**3, 4)
         (array([[0.1954]]), 0.1954)
         """
-        H, inputs, dtype = self._check_parameters()
-        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
+        H, inputs, dtype = self._check_parameters(finite=False)
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs), finite=False)
         self._check_state(state, T, B)
-        check_array("dh", dh, dtype, (T, B, H), (B, H))
+        check_array("dh", dh, dtype, (T, B, H), (B, H), finite=False)
         if dc is not None:
             check_array("dc", dc, dtype, (B, H))
         window = T if window is None else min(check_integer("window", window, 1), T)
@@ -259,7 +266,7 @@ class LSTM:
             h0=dh0,
             c0=dc0,
         )
-        check_overflow(**vars(gradients))
+        check_overflow(self.parameters() | {"x": x, "dh": dh}, **vars(gradients))
         return gradients
 
     def _backward_full(self, state, dh, dc):
@@ -437,9 +444,9 @@ class LSTM:
         k = check_integer("k", k, 0, t)
         return np.prod(state.f[k:t], axis=0)
 
-    def _check_parameters(self):
+    def _check_parameters(self, finite=True):
         """Return H, I and the dtype."""
-        return check_weights(4, self.W_x, self.W_h, self.b)
+        return check_weights(4, self.W_x, self.W_h, self.b, finite)
 
     def _check_state(self, state, T="T", B="B"):
         """Return T, B and H; raise unless `state` is a state of this network."""

@@ -9,6 +9,7 @@ from rnn_notes._checks import (
     check_choice,
     check_integer,
     check_overflow,
+    check_states,
     check_weights,
     refuse_overflow,
 )
@@ -116,8 +117,8 @@ class RNN:
         >>> rnn.forward(x).ravel()
         array([0., 1., 0., 3.])
         """
-        H, inputs, dtype = self._check_parameters()
-        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
+        H, inputs, dtype = self._check_parameters(finite=False)
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs), finite=False)
         if h0 is not None:
             check_array("h0", h0, dtype, (B, H))
         h = np.empty((T + 1, B, H), dtype)
@@ -133,7 +134,7 @@ class RNN:
         for z in h[1:]:
             z += np.dot(before, W_h_T, out=recurrent)  # for speed: np.dot has less overhead than @
             before = phi(z, out=z)
-        check_overflow(h=h)
+        check_states(self.parameters(), x, h=h)
         return h
 
     @refuse_overflow
@@ -183,10 +184,10 @@ class RNN:
         >>> rnn.backward(x, h, dh=np.ones((1, 1)), window=1).x.ravel()
         array([0. , 0. , 0.5, 1. ])
         """
-        H, inputs, dtype = self._check_parameters()
-        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs))
+        H, inputs, dtype = self._check_parameters(finite=False)
+        T, B, _ = check_array("x", x, dtype, ("T", "B", inputs), finite=False)
         check_array("h", h, dtype, (T + 1, B, H))
-        check_array("dh", dh, dtype, (T, B, H), (B, H))
+        check_array("dh", dh, dtype, (T, B, H), (B, H), finite=False)
         window = T if window is None else min(check_integer("window", window, 1), T)
 
         if dh.ndim == 3 and window == T:
@@ -205,7 +206,7 @@ class RNN:
             x=(dz @ self.W_x).reshape(x.shape),
             h0=dh0,
         )
-        check_overflow(**vars(gradients))
+        check_overflow(self.parameters() | {"x": x, "dh": dh}, **vars(gradients))
         return gradients
 
     def _backward_full(self, h, dh):
@@ -300,11 +301,11 @@ class RNN:
         check_overflow(product=product)
         return product
 
-    def _check_parameters(self):
+    def _check_parameters(self, finite=True):
         """Return H, I and the dtype."""
         if not isinstance(self.activation, Activation):
             raise TypeError(f"activation must be an Activation, such as relu, got {self.activation!r}")
-        return check_weights(1, self.W_x, self.W_h, self.b)
+        return check_weights(1, self.W_x, self.W_h, self.b, finite)
 
     def _check_states(self, h):
         self._check_parameters()

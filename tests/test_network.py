@@ -8,6 +8,7 @@ import pytest
 from numerics import assert_close, central_differences
 
 from rnn_notes import (
+    ACTIVATIONS,
     GRU,
     LSTM,
     RNN,
@@ -26,6 +27,7 @@ from rnn_notes import (
 KINDS = {RNN: 1, LSTM: 4, GRU: 3}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+EVERY_ACTIVATION = [(RNN, {"activation": name}) for name in ACTIVATIONS] + [(LSTM, {}), (GRU, {})]
 METHODS = ("parameters", "forward", "backward", "hidden")
 
 
@@ -433,6 +435,44 @@ def test_saturation_by_the_largest_numbers_is_right(kind, dtype):
     network.W_x[:] = np.sign(network.W_x)
     h, half = network.hidden(network.forward(x)), network.hidden(network.forward(x / 1e4))
     np.testing.assert_array_equal(h, half)
+
+
+@pytest.mark.parametrize("kind, options", EVERY_ACTIVATION)
+@every_dtype
+def test_a_sum_beyond_the_range_before_an_activation_is_refused(kind, options, dtype):
+    """W_x x = -4/3, W_h h = 1 and b = 1 of the largest: 2/3 in all, but W_x x alone is minus infinity."""
+    network, largest = make(kind, I=1, H=1, dtype=dtype, **options), np.finfo(dtype).max
+    network.W_x[:], network.W_h[:], network.b[:] = -2 * (largest / 3), largest, largest
+    two, one = np.full((1, 1, 1), 2, dtype), np.ones((1, 1), dtype)
+    with pytest.raises(ValueError, match="^(W_x x . W_h h . b|h) overflows float(32|64): got -?(inf|nan) at"):
+        network.forward(two, h0=one)
+    large = dtype(largest**0.5 * 4)  # each square alone overflows, and no sum does
+    network.W_x[:], network.W_h[:], network.b[:] = large, 0, 0
+    h = network.hidden(network.forward(two, h0=one))[1]
+    network.W_x[:] = 1e4
+    np.testing.assert_array_equal(h > 0, network.hidden(network.forward(two, h0=one))[1] > 0)
+
+
+@pytest.mark.parametrize("kind, options", EVERY_ACTIVATION)
+@pytest.mark.parametrize("window", [None, 1, 2])
+@pytest.mark.parametrize("every_step", [True, False])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_entry_that_is_not_finite_is_named_wherever_it_stands(kind, options, window, every_step, value):
+    network = make(kind, I=2, H=2, **options)
+    network.W_h[0] = 0.0  # and no zero hides it
+    x, dh = np.zeros((3, 2, 2)), np.zeros((3, 2, 2) if every_step else (2, 2))
+    state = network.forward(x)
+    for name, array in (network.parameters() | {"x": x, "dh": dh}).items():
+        for index in np.ndindex(array.shape):
+            right, array[index] = array[index], value
+            match = rf"^{name} must be finite, got {value} at index \({', '.join(map(str, index))},?\)$"
+            if name != "dh":
+                with pytest.raises(ValueError, match=match):
+                    network.forward(x)
+            with pytest.raises(ValueError, match=match):
+                network.backward(x, state, dh, window=window)
+            array[index] = right
+    network.backward(x, network.forward(x), dh, window=window)
 
 
 @every_dtype
