@@ -51,10 +51,13 @@ def check_dtype(name, value, dtype):
         return
     expected, got = dtype or "float32 or float64", str(value.dtype)
     if value.dtype.newbyteorder("=") in (np.float32, np.float64) and not value.dtype.isnative:
-        name_here = value.dtype.newbyteorder("=").name
+        name_here = np.dtype(dtype or value.dtype.newbyteorder("=")).name
         got += f": its byte order is that of another machine, so convert it with .astype({name_here!r})"
     elif "float" in value.dtype.name and value.dtype.itemsize <= 2:
-        got += ": too few digits and too short a range for gradients, so convert it with .astype('float32')"
+        name_here = np.dtype(dtype or np.float32).name
+        got += (
+            f": too few digits and too short a range for gradients, so convert it with .astype({name_here!r})"
+        )
     raise TypeError(f"{name} must have dtype {expected}, got {got}")
 
 

@@ -76,7 +76,7 @@ class RNN:
     """
 
     def __init__(self, W_x, W_h, b, activation="tanh"):
-        if not isinstance(activation, Activation):
+        if isinstance(activation, str):
             check_choice("activation", activation, ACTIVATIONS)
             activation = ACTIVATIONS[activation]
         self.W_x, self.W_h, self.b, self.activation = W_x, W_h, b, activation

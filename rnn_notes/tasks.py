@@ -179,8 +179,11 @@ class Task:
 
     def __post_init__(self):
         check_choice("measure", self.measure, ("mean squared error", "cross-entropy", "error rate"))
-        if not callable(self.loss):
-            raise TypeError(f"loss must be a function such as mean_squared_error, got {self.loss!r}")
+        for name in ("inputs", "outputs", "shortest"):
+            check_integer(name, getattr(self, name), 1)
+        for name, example in (("loss", " such as mean_squared_error"), ("baseline", ""), ("generate", "")):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be a function{example}, got {getattr(self, name)!r}")
         if self.loss is (mean_squared_error if self._classes else cross_entropy):
             kinds = "classes" if self._classes else "numbers"
             expected = f"a loss of {kinds} for the measure {self.measure!r}"

@@ -3,6 +3,7 @@
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from inspect import Parameter, signature
+from numbers import Real
 
 import numpy as np
 
@@ -475,7 +476,10 @@ def fit(
     with tqdm(range(steps), desc=task.name, disable=silent) as bar:
         try:
             for _ in bar:
-                x, target = task(length, batch, rng, dtype=dtype)
+                try:
+                    x, target = task(length, batch, rng, dtype=dtype)
+                except NotFiniteError as error:  # the task's fault: nothing diverged
+                    raise ValueError(str(error)) from error
                 with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends the loop
                     loss, error, gradients = _differentiate(network, readout, task, x, target, options)
                     if clip is None:
@@ -570,9 +574,13 @@ def _differentiate(network, readout, task, x, target, options):
     h = network.hidden(state)
     read = h[1:] if task.every_step else h[-1]
     y_hat = readout.forward(read)
-    loss, dy = task.loss(y_hat, target)
+    result = task.loss(y_hat, target)
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Real):
+        kinds = ", ".join(type(part).__name__ for part in (result if isinstance(result, tuple) else [result]))
+        raise TypeError(f"loss of the task {task.name!r} must return a number and its gradient, got {kinds}")
+    loss, dy = result
     check_finite("loss", np.asarray(loss, float))
-    error = task.error(y_hat, target) if task.measure == "error rate" else loss
+    error = task.error(y_hat, target)  # of one's own loss, too
     last = readout.backward(read, dy)
     first = network.backward(x, state, last.h, **options)
     gradients = {name: getattr(first, name) for name in network.parameters()}

@@ -389,7 +389,10 @@ def test_swapped_bytes_are_named_and_the_advice_works(dtype):
     name = np.dtype(dtype).name
     with pytest.raises(TypeError, match=rf"byte order .* convert it with .astype\('{name}'\)$"):
         RNN(swapped, np.zeros((4, 4), dtype), np.zeros(4, dtype))
-    RNN(swapped.astype(name), np.zeros((4, 4), dtype), np.zeros(4, dtype))
+    rnn = RNN(swapped.astype(name), np.zeros((4, 4), dtype), np.zeros(4, dtype))
+    for other in (np.float16, np.dtype(np.float32).newbyteorder(), np.dtype(np.float64).newbyteorder()):
+        with pytest.raises(TypeError, match=rf"^x must have .* convert it with .astype\('{name}'\)$"):
+            rnn.forward(np.ones((2, 1, 3), other))
 
 
 @pytest.mark.parametrize(("kind", "given_kind"), [*permutations(KINDS, 2)])
@@ -444,7 +447,9 @@ def test_a_sum_beyond_the_range_before_an_activation_is_refused(kind, options, d
     network, largest = make(kind, I=1, H=1, dtype=dtype, **options), np.finfo(dtype).max
     network.W_x[:], network.W_h[:], network.b[:] = -2 * (largest / 3), largest, largest
     two, one = np.full((1, 1, 1), 2, dtype), np.ones((1, 1), dtype)
-    with pytest.raises(ValueError, match="^(W_x x . W_h h . b|h) overflows float(32|64): got -?(inf|nan) at"):
+    with pytest.raises(
+        ValueError, match=r"^(W_x x . W_h h . b|h) overflows float(32|64): got -?(inf|nan) at"
+    ):
         network.forward(two, h0=one)
     large = dtype(largest**0.5 * 4)  # each square alone overflows, and no sum does
     network.W_x[:], network.W_h[:], network.b[:] = large, 0, 0

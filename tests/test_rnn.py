@@ -387,8 +387,8 @@ def test_mixed_dtypes(name):
         ("k", -1, ValueError),
         ("k", None, TypeError),
         ("activation", "Tanh", ValueError),
-        ("activation", None, ValueError),
-        ("activation", ["tanh"], ValueError),
+        ("activation", None, TypeError),
+        ("activation", ["tanh"], TypeError),
     ],
 )
 def test_wrong_option(name, value, error):

@@ -1,6 +1,7 @@
 """The tasks: each target read from the input by other means, each baseline measured."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -378,6 +379,22 @@ def test_a_loss_that_does_not_fit_the_measure(loss, measure, kinds):
 def test_a_loss_that_cannot_be_called(loss):
     with pytest.raises(TypeError, match=r"^loss must be a function such as mean_squared_error, got "):
         own_task(classes, loss)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "expected"),
+    [
+        ("inputs", 0, ValueError, "an integer of at least 1"),
+        ("outputs", 1.0, TypeError, "an integer of at least 1"),
+        ("shortest", "3", TypeError, "an integer of at least 1"),
+        ("baseline", 0.5, TypeError, "a function"),
+        ("generate", None, TypeError, "a function"),
+    ],
+)
+def test_a_field_of_a_wrong_type_or_value(name, value, error, expected):
+    with pytest.raises(error) as caught:
+        replace(adding, **{name: value})
+    assert str(caught.value) == f"{name} must be {expected}, got {value!r}"
 
 
 @pytest.mark.parametrize("measure", ["mean squared error", "cross-entropy", "error rate"])

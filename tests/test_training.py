@@ -634,6 +634,46 @@ def test_solved_needs_fifty_batches_and_zero_never_stops(options, outcome, updat
     assert (history.outcome, len(history.loss)) == (outcome, updates)
 
 
+def mean_absolute_error(y_hat, target):
+    return np.mean(abs(y_hat - target)), np.sign(y_hat - target) / y_hat.size
+
+
+def test_the_error_is_in_the_measure_of_the_task_for_a_loss_of_ones_own_too():
+    task = dataclasses.replace(adding, loss=mean_absolute_error)
+    network, readout = random_network(RNN, task)
+    history = train(network, readout, task, steps=20, optimizer=CustomOptimizer(lambda *_: None))
+    network, readout = random_network(RNN, adding)
+    usual = train(network, readout, adding, steps=20, optimizer=CustomOptimizer(lambda *_: None))
+    np.testing.assert_array_equal(history.error, usual.error)
+    assert (history.loss > 1.01 * history.error).all()
+
+
+@pytest.mark.parametrize(
+    ("result", "got"),
+    [
+        (None, "NoneType"),
+        (1.0, "float"),
+        ((np.ones(1), np.zeros((4, 1))), "ndarray, ndarray"),
+        ((1.0,), "float"),
+    ],
+    ids=str,
+)
+def test_a_loss_of_ones_own_returns_a_number_and_its_gradient(result, got):
+    task = dataclasses.replace(adding, loss=lambda y_hat, target: result)
+    with pytest.raises(TypeError) as error:
+        train(*random_network(RNN, task), task)
+    expected = "must return a number and its gradient"
+    assert str(error.value) == f"loss of the task 'adding' {expected}, got {got}"
+
+
+def test_a_task_that_is_not_finite_is_no_divergence():
+    task = dataclasses.replace(
+        adding, generate=lambda length, batch, rng: (np.full((3, 4, 2), np.nan), np.zeros((4, 1)))
+    )
+    with pytest.raises(ValueError, match=r"^x of the task 'adding' must be finite, got nan at index"):
+        train(*random_network(RNN, task), task)
+
+
 def test_a_thousand_updates_are_the_default():
     network, readout = random_network(RNN, right_from_the_start)
     idle = CustomOptimizer(lambda parameters, gradients: None)
