@@ -26,7 +26,9 @@ def check_array(name, value, dtype, *shapes, finite=True):
 
     if not any(map(fits, shapes)):
         expected = " or ".join(str(shape).replace("'", "") for shape in shapes)
-        raise ValueError(f"{name} must have shape {expected}, each size at least 1, got {value.shape}")
+        if any(isinstance(size, str) for shape in shapes for size in shape):
+            expected += ", each size at least 1"
+        raise ValueError(f"{name} must have shape {expected}, got {value.shape}")
     if finite:
         check_finite(name, value)
     return value.shape

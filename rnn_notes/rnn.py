@@ -154,7 +154,7 @@ class RNN:
             Truncate (Williams and Peng 1990): the loss term at step t reaches h⁽ᵗ⁾, h⁽ᵗ⁻¹⁾, ..., h⁽ᵗ⁻ᵏ⁾ with
             k = `window`, and no earlier state. Weights and inputs count where they enter a reached state, and
             h⁽⁰⁾ is reached if t <= window. So ``window=T`` gives the full gradients. Time grows with
-            T · window, or only with `window` for a loss on the last state. Memory grows with T alone.
+            T · window, or with T + window for a loss on the last state. Memory grows with T alone.
 
         Returns
         -------
