@@ -1,5 +1,6 @@
 """Checks of arguments, shared by all modules. Each raises an error that names the argument."""
 
+from math import isfinite
 from numbers import Real
 from operator import index
 
@@ -24,7 +25,7 @@ def check_array(name, value, dtype, *shapes, finite=True):
             for size, expected in zip(value.shape, shape, strict=True)
         )
 
-    if not any(map(fits, shapes)):
+    if value.shape not in shapes and not any(map(fits, shapes)):
         expected = " or ".join(str(shape).replace("'", "") for shape in shapes)
         if any(isinstance(size, str) for shape in shapes for size in shape):
             expected += ", each size at least 1"
@@ -157,7 +158,7 @@ def check_overflow(given=None, **results):
     To be called in a function with `refuse_overflow`. Return whether the sum of all squares is finite. For
     speed, it is looked at first: no NaN and no infinity gets lost in it.
     """
-    if np.isfinite(sum(np.vdot(value, value) for value in results.values())):
+    if isfinite(sum(np.vdot(value, value) for value in results.values())):
         return True
     for name, value in (given or {}).items():
         check_finite(name, value)

@@ -186,7 +186,7 @@ class RNN:
         """
         H, inputs, dtype = self._check_parameters(finite=False)
         T, B, _ = check_array("x", x, dtype, ("T", "B", inputs), finite=False)
-        check_array("h", h, dtype, (T + 1, B, H))
+        check_array("h", h, dtype, (T + 1, B, H), finite=False)
         check_array("dh", dh, dtype, (T, B, H), (B, H), finite=False)
         window = T if window is None else min(check_integer("window", window, 1), T)
 
@@ -206,7 +206,8 @@ class RNN:
             x=(dz @ self.W_x).reshape(x.shape),
             h0=dh0,
         )
-        check_overflow(self.parameters() | {"x": x, "dh": dh}, **vars(gradients))
+        given = self.parameters() | {"x": x, "h": h, "dh": dh}
+        check_overflow(given, h=h, **vars(gradients))  # h too: no gradient shows infinity in a last relu
         return gradients
 
     def _backward_full(self, h, dh):

@@ -467,11 +467,12 @@ def test_one_entry_that_is_not_finite_is_named_wherever_it_stands(kind, options,
     network.W_h[0] = 0.0  # and no zero hides it
     x, dh = np.zeros((3, 2, 2)), np.zeros((3, 2, 2) if every_step else (2, 2))
     state = network.forward(x)
-    for name, array in (network.parameters() | {"x": x, "dh": dh}).items():
+    of_the_state = {"h": state} if kind is RNN else {f"state.{name}": a for name, a in vars(state).items()}
+    for name, array in (network.parameters() | {"x": x, "dh": dh} | of_the_state).items():
         for index in np.ndindex(array.shape):
             right, array[index] = array[index], value
             match = rf"^{name} must be finite, got {value} at index \({', '.join(map(str, index))},?\)$"
-            if name != "dh":
+            if name in ("x", *network.parameters()):
                 with pytest.raises(ValueError, match=match):
                     network.forward(x)
             with pytest.raises(ValueError, match=match):
