@@ -354,7 +354,9 @@ def lyapunov_exponents(jacobians) -> np.ndarray:
         raise ValueError(f"jacobians must have shape (T, ..., n, n), got {jacobians.shape}")
     largest = np.maximum(jacobians.max(axis=(-2, -1)), -jacobians.min(axis=(-2, -1)))
     exponents = np.frexp(largest)[1]
-    shifts = np.clip(exponents, -900, 960) - exponents  # next to the ends of the range, products leave it
+    # Next to the ends of the range, products leave it: down by no more than sums of n terms need, or the
+    # smallest entries of the same matrix would vanish.
+    shifts = np.clip(exponents, -900, 1020 - n.bit_length()) - exponents
     basis = np.broadcast_to(np.eye(n), jacobians.shape[1:])  # float64: a sum of many terms
     total = np.zeros(jacobians.shape[1:-1])
     for t, J in enumerate(jacobians):

@@ -477,6 +477,20 @@ def test_exponents_do_not_overflow():
     np.testing.assert_allclose(lyapunov_exponents(J), np.log([1e200, 1e-200]), rtol=1e-14)
 
 
+@pytest.mark.parametrize("n", [2, 3, 100])
+def test_exponents_of_entries_at_both_ends_of_the_range(n):
+    """A matrix that is not singular erases nothing, and a full one of the largest float does not overflow."""
+    sizes = np.ones(n)
+    sizes[[0, -1]] = 1.5e308, 1e-310
+    exponents = lyapunov_exponents(np.tile(np.diag(sizes), (5, 1, 1)))
+    np.testing.assert_allclose(exponents, np.log(sizes), rtol=1e-11, atol=1e-11)
+    largest = np.finfo(float).max
+    full = lyapunov_exponents(np.full((5, n, n), largest))
+    growth = np.log(largest) + 0.9 * np.log(n)  # one step of √n, from an axis, and four of n
+    assert full[0] == pytest.approx(growth, rel=1e-14)
+    np.testing.assert_array_equal(full[1:], -np.inf)
+
+
 @every_end
 @every_dtype
 def test_exponents_at_the_ends_of_the_range(dtype, end):
