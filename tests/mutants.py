@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 EXPLAINED = [
     ("spectrum.eigenvalues", r"values, order, \)", "-1 is the default since NumPy 2.3"),
     ("spectrum.classify", r"radius >= 1", "a radius of 1 is steady, and asked for that first"),
-    ("spectrum.lyapunov_exponents", r"exponents, (-901|\+900)| 961\)", "other limits do as well"),
+    ("spectrum.lyapunov_exponents", r"exponents, (-901|\+900)| 1021 -", "other limits do as well"),
     ("spectrum.lyapunov_exponents", r"11 \* n|axis=None|>= -np|small \|", "more columns are looked at twice"),
     ("spectrum._orthonormalize", r"range\(3\)", "a third time changes nothing more"),
     ("orthogonal.random_orthogonal", r"Q /= ", "a sign is its own inverse"),
