@@ -11,6 +11,14 @@ class NotFiniteError(ValueError):
     """A NaN or an infinity in an array: in training, the sign that it diverged."""
 
 
+def shown(value):
+    """Return `value` as it is written; Python writes no integer of more than 4,300 digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"{type(value).__name__} too long to show"
+
+
 def check_array(name, value, dtype, *shapes, finite=True):
     """Return the shape of `value`; raise unless it is one of `shapes`, and `value` a finite array of `dtype`.
 
@@ -100,7 +108,7 @@ def check_methods(name, value, *methods):
     if isinstance(value, type):
         raise TypeError(f"{name} must be an object, got the class {value.__name__} itself")
     if missing:
-        raise TypeError(f"{name} must have a method {missing[0]}, got {value!r} without it")
+        raise TypeError(f"{name} must have a method {missing[0]}, got {shown(value)} without it")
 
 
 def check_writeable(name, value):
@@ -191,9 +199,9 @@ def check_integer(name, value, low, high=None):
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise TypeError(f"{name} must be {expected}, got {value!r}")
+        raise TypeError(f"{name} must be {expected}, got {shown(value)}")
     if number < low or (high is not None and number > high):
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
+        raise ValueError(f"{name} must be {expected}, got {shown(value)}")
     return number
 
 
@@ -210,20 +218,20 @@ def check_fraction(name, value):
 def check_number(name, value, expected, holds):
     """Return `value` as float; raise unless it is a real number for which `holds` is true."""
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name} must be {expected}, got {value!r}")
+        raise TypeError(f"{name} must be {expected}, got {shown(value)}")
     try:
         number = float(value)
     except OverflowError:  # an integer beyond all floats
         number = np.inf
     if not holds(number):
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
+        raise ValueError(f"{name} must be {expected}, got {shown(value)}")
     return number
 
 
 def check_choice(name, value, choices):
     """Raise unless `value` is one of the strings `choices`."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
 
 
 def check_generator(name, value):
@@ -239,14 +247,14 @@ def check_matrix_shape(name, value):
         rows, columns = (check_integer(name, size, 1) for size in sizes)
     except (TypeError, ValueError) as error:
         expected = "an integer n or a pair (rows, columns), each at least 1"
-        raise type(error)(f"{name} must be {expected}, got {value!r}") from None
+        raise type(error)(f"{name} must be {expected}, got {shown(value)}") from None
     return rows, columns
 
 
 def check_float_type(name, value):
     """Return `value` as numpy.dtype; raise unless it is float32 or float64."""
     if not isinstance(value, type | np.dtype) or value not in (np.float32, np.float64):
-        raise TypeError(f"{name} must be numpy.float32 or numpy.float64, got {value!r}")
+        raise TypeError(f"{name} must be numpy.float32 or numpy.float64, got {shown(value)}")
     return np.dtype(value)
 
 

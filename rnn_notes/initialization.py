@@ -11,6 +11,7 @@ from rnn_notes._checks import (
     check_integer,
     check_matrix_shape,
     check_positive,
+    shown,
 )
 from rnn_notes.orthogonal import random_orthogonal
 
@@ -66,7 +67,7 @@ def random_normal(shape, rng, *, std=1.0, dtype=np.float64) -> np.ndarray:
     with np.errstate(over="ignore"):
         entries = _positive("std", std, dtype) * rng.standard_normal(shape, dtype)
     if not np.isfinite(entries).all():
-        raise ValueError(f"std must give entries within {dtype}, got {std!r}")
+        raise ValueError(f"std must give entries within {dtype}, got {shown(std)}")
     return entries
 
 
@@ -246,9 +247,9 @@ def framework_default(framework, inputs, hidden, rng, gates=1, dtype=np.float64)
     check_choice("framework", framework, ("pytorch", "keras", "min-char-rnn"))
     inputs, hidden = check_integer("inputs", inputs, 1), check_integer("hidden", hidden, 1)
     if not isinstance(gates, Integral) or isinstance(gates, bool):
-        raise TypeError(f"gates must be 1 or 4, got {gates!r}")
+        raise TypeError(f"gates must be 1 or 4, got {shown(gates)}")
     if gates not in (1, 4):
-        raise ValueError(f"gates must be 1 or 4, got {gates!r}")
+        raise ValueError(f"gates must be 1 or 4, got {shown(gates)}")
     check_generator("rng", rng)
     rows = int(gates) * hidden
     b = np.zeros(rows, check_float_type("dtype", dtype))

@@ -12,6 +12,7 @@ from rnn_notes._checks import (
     check_states,
     check_weights,
     refuse_overflow,
+    shown,
 )
 from rnn_notes.activations import ACTIVATIONS, Activation
 from rnn_notes.network import _sum_of_windows
@@ -305,7 +306,7 @@ class RNN:
     def _check_parameters(self, finite=True):
         """Return H, I and the dtype."""
         if not isinstance(self.activation, Activation):
-            raise TypeError(f"activation must be an Activation, such as relu, got {self.activation!r}")
+            raise TypeError(f"activation must be an Activation, such as relu, got {shown(self.activation)}")
         return check_weights(1, self.W_x, self.W_h, self.b, finite)
 
     def _check_states(self, h):

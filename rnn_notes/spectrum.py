@@ -9,7 +9,7 @@ from numbers import Complex
 
 import numpy as np
 
-from rnn_notes._checks import check_fits, check_integer, check_positive, check_square
+from rnn_notes._checks import check_fits, check_integer, check_positive, check_square, shown
 
 
 def eigenvalues(A) -> np.ndarray:
@@ -248,7 +248,7 @@ def classify(eigenvalue, tolerance=1e-9) -> Motion:
     Motion(size='steady', turn='rotation', period=4.0)
     """
     if not isinstance(eigenvalue, Complex) or isinstance(eigenvalue, bool):
-        raise TypeError(f"eigenvalue must be one real or complex number, got {eigenvalue!r}")
+        raise TypeError(f"eigenvalue must be one real or complex number, got {shown(eigenvalue)}")
     try:
         value = complex(eigenvalue)
     except OverflowError:  # an integer or a fraction beyond all floats, which may be too long to show

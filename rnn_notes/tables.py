@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 
+from rnn_notes._checks import shown
+
 
 @dataclass(frozen=True)
 class Table:
@@ -80,13 +82,13 @@ def table(columns: Mapping[str, str], rows: Iterable) -> Table:
     if not isinstance(columns, Mapping) or not all(
         isinstance(s, str) for pair in columns.items() for s in pair
     ):
-        raise TypeError(f"columns must be a dict of headings to formats, both strings, got {columns!r}")
+        raise TypeError(f"columns must be a dict of headings to formats, both strings, got {shown(columns)}")
     rows = [tuple(row) for row in rows]
     if not columns or not rows:
         raise ValueError(f"a table needs a column and a row, got {len(columns)} columns and {len(rows)} rows")
     for number, row in enumerate(rows):
         if len(row) != len(columns):
-            raise ValueError(f"rows[{number}] must have {len(columns)} values, got {len(row)}: {row!r}")
+            raise ValueError(f"rows[{number}] must have {len(columns)} values, got {len(row)}: {shown(row)}")
     entries = tuple(tuple(map(_entry, columns, columns.values(), row)) for row in rows)
     numeric = tuple(not all(isinstance(value, str) for value in column) for column in zip(*rows, strict=True))
     return Table(tuple(columns), entries, numeric)
@@ -95,5 +97,7 @@ def table(columns: Mapping[str, str], rows: Iterable) -> Table:
 def _entry(heading, form, value):
     try:
         return format(value, form)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"column {heading!r}: the format {form!r} does not fit {value!r}: {error}") from None
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"column {heading!r}: the format {form!r} does not fit {shown(value)}: {error}"
+        ) from None

@@ -21,6 +21,7 @@ from rnn_notes._checks import (
     check_kind,
     check_overflow,
     refuse_overflow,
+    shown,
 )
 
 
@@ -183,7 +184,7 @@ class Task:
             check_integer(name, getattr(self, name), 1)
         for name, example in (("loss", " such as mean_squared_error"), ("baseline", ""), ("generate", "")):
             if not callable(getattr(self, name)):
-                raise TypeError(f"{name} must be a function{example}, got {getattr(self, name)!r}")
+                raise TypeError(f"{name} must be a function{example}, got {shown(getattr(self, name))}")
         if self.loss is (mean_squared_error if self._classes else cross_entropy):
             kinds = "classes" if self._classes else "numbers"
             expected = f"a loss of {kinds} for the measure {self.measure!r}"

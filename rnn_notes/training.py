@@ -20,6 +20,7 @@ from rnn_notes._checks import (
     check_positive,
     check_writeable,
     refuse_overflow,
+    shown,
 )
 from rnn_notes.clipping import clip_by_norm, global_norm
 from rnn_notes.network import Network
@@ -453,17 +454,19 @@ def fit(
     if clip is not None:
         check_positive("clip", clip)
     if not callable(clip_with):
-        raise TypeError(f"clip_with must be a function such as clip_by_norm, got {clip_with!r}")
+        raise TypeError(f"clip_with must be a function such as clip_by_norm, got {shown(clip_with)}")
     options = {}
     if window is not None:
         options["window"] = check_integer("window", window, 1)
         takes = signature(network.backward).parameters
         if "window" not in takes and all(p.kind is not Parameter.VAR_KEYWORD for p in takes.values()):
-            raise ValueError(f"window must be None for a network whose backward takes none, got {window!r}")
+            raise ValueError(
+                f"window must be None for a network whose backward takes none, got {shown(window)}"
+            )
     enough = check_fraction("solved", solved) * task.baseline(check_integer("length", length, task.shortest))
     check_integer("steps", steps, 1)
     if progress is not None and not isinstance(progress, bool | np.bool_):
-        raise TypeError(f"progress must be True, False or None, got {progress!r}")
+        raise TypeError(f"progress must be True, False or None, got {shown(progress)}")
     parameters = _all_parameters(network, readout)
     dtype = next(iter(parameters.values())).dtype
     with suppress(NotFiniteError), np.errstate(over="ignore", invalid="ignore"):  # the loop will find it

@@ -1,6 +1,8 @@
 """What a network is: the same questions to all of them, a network of one's own, and what readers pass in."""
 
 import inspect
+from dataclasses import replace
+from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
@@ -17,10 +19,15 @@ from rnn_notes import (
     Network,
     Readout,
     adding,
+    classify,
+    clip_by_norm,
     copying,
     cross_entropy,
     fit,
+    framework_default,
     mean_squared_error,
+    random_normal,
+    table,
     temporal_order,
 )
 
@@ -406,6 +413,47 @@ def test_weights_of_another_kind_are_called_so(kind, given_kind, H):
     message = str(error.value)
     assert message.startswith("W_h must have shape (")
     assert f"for {article[kind]}, and this is one of {article[given_kind]}, got ({rows}, {H})" in message
+
+
+TOO_LONG = 10**5000  # Python writes no integer of more than 4,300 digits
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda: SGD(TOO_LONG),
+        lambda: SGD(0.1, momentum=TOO_LONG),
+        lambda: Adam((TOO_LONG,)),
+        lambda: clip_by_norm({"w": np.ones(1)}, -TOO_LONG),
+        lambda: adding(-TOO_LONG, 1, np.random.default_rng(0)),
+        lambda: adding(2, {TOO_LONG}, np.random.default_rng(0)),
+        lambda: adding(2, 1, np.random.default_rng(0), dtype=TOO_LONG),
+        lambda: replace(adding, measure=TOO_LONG),
+        lambda: replace(adding, loss=TOO_LONG),
+        lambda: make(RNN, activation=TOO_LONG),
+        lambda: random_normal((1, -TOO_LONG), np.random.default_rng(0)),
+        lambda: random_normal(
+            100, np.random.default_rng(0), std=Fraction(2 * 10**38 * TOO_LONG + 1, TOO_LONG), dtype=np.float32
+        ),
+        lambda: framework_default("keras", 1, 1, np.random.default_rng(0), gates=TOO_LONG),
+        lambda: framework_default("keras", 1, 1, np.random.default_rng(0), gates=[TOO_LONG]),
+        lambda: classify([TOO_LONG]),
+        lambda: table({"a": TOO_LONG}, [(1,)]),
+        lambda: table({"a": ""}, [(TOO_LONG, 2)]),
+        lambda: fit(TOO_LONG, *own(adding)[1:], adding, SGD(0.1), np.random.default_rng(0), length=2),
+        *(
+            lambda option=option: fit(
+                *own(adding), adding, SGD(0.1), np.random.default_rng(0), length=2, **{option: TOO_LONG}
+            )
+            for option in ("clip_with", "progress", "solved", "window")
+        ),
+    ],
+)
+def test_a_number_too_long_to_show_is_refused_in_our_own_words(refuse):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"must .*(int|set|dict|tuple|list|Fraction) too long to show"
+    ):
+        refuse()
 
 
 # Near the end of the range.

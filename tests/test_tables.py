@@ -47,6 +47,13 @@ def test_a_text_without_last_column_leaves_no_blanks():
         ({"a": ""}, [(1,), (1, 2)], ValueError, r"rows\[1\] must have 1 values, got 2: \(1, 2\)"),
         ({"a": ".2f"}, [("x",)], ValueError, "column 'a': the format '.2f' does not fit 'x'"),
         ({"a": "d"}, [(1.5,)], ValueError, "column 'a': the format 'd' does not fit 1.5"),
+        ({"a": ".1f"}, [(10**400,)], ValueError, "column 'a': the format '.1f' does not fit 10000"),
+        (
+            {"a": "d"},
+            [(10**5000,)],
+            ValueError,
+            "column 'a': the format 'd' does not fit int too long to show: ",
+        ),
         ({"a": ".1f"}, [(None,)], ValueError, "column 'a': the format '.1f' does not fit None"),
     ],
 )
