@@ -29,6 +29,18 @@ def test_html_has_the_same_entries_and_says_which_are_numbers():
         assert [cell.get("class") for cell in row.find_all(["td", "th"])] == [None, ["number"], ["number"]]
 
 
+def test_html_word_by_word():
+    assert table({"a<b": "", "n": "d"}, [("x & y", 1), ("z", 2)])._repr_html_().splitlines() == [
+        '<table class="results">',
+        '<thead><tr><th scope="col">a&lt;b</th><th scope="col" class="number">n</th></tr></thead>',
+        "<tbody>",
+        '<tr><td>x &amp; y</td><td class="number">1</td></tr>',
+        '<tr><td>z</td><td class="number">2</td></tr>',
+        "</tbody>",
+        "</table>",
+    ]
+
+
 def test_a_text_without_last_column_leaves_no_blanks():
     assert str(table({"a": "", "b": ""}, [("x", ""), ("long", "y")])).splitlines() == [
         "a     b",
