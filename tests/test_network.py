@@ -4,6 +4,7 @@ import inspect
 from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -250,6 +251,91 @@ def test_what_does_not_fit_is_named_before_anything_is_changed(replaced, error, 
         train(network, readout)
     for w, kept in zip((*network.weights.values(), readout.W_y, readout.b_y), before, strict=True):
         np.testing.assert_array_equal(w, kept)
+
+
+PREDICTS = "readout must predict {O} numbers from 6 units for this task:"
+RETURNS = "readout must return the gradients of its parameters and of h:"
+
+
+@pytest.mark.parametrize("task", [adding, copying], ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    ("method", "value", "message"),
+    [
+        (
+            "forward",
+            lambda y: y[..., :-1],
+            PREDICTS + " forward(h)",
+        ),
+        (
+            "forward",
+            lambda y: y.tolist(),
+            PREDICTS + " forward(h)",
+        ),
+        (
+            "backward",
+            lambda g: SimpleNamespace(W_y=g.W_y, b_y=g.b_y),
+            RETURNS + " 'types.SimpleNamespace' object has no",
+        ),
+        (
+            "backward",
+            lambda g: replace(g, h=g.h[..., 1:]),
+            RETURNS + " gradients.h must have shape {read}",
+        ),
+        (
+            "backward",
+            lambda g: replace(g, b_y=g.b_y[1:]),
+            RETURNS + " gradients.b_y must have shape ({O},)",
+        ),
+        (
+            "backward",
+            lambda g: replace(g, b_y=g.b_y.astype(np.float32)),
+            RETURNS + " gradients.b_y must have dtype float64",
+        ),
+    ],
+)
+def test_a_readout_that_does_not_fit_is_named_before_anything_is_changed(task, method, value, message):
+    network, readout = own(task)
+    other = type("Other", (Readout,), {method: lambda *given: value(getattr(Readout, method)(*given))})
+    before = {name: w.copy() for name, w in (network.parameters() | readout.parameters()).items()}
+    read = (2, 4, 6) if task.every_step else (4, 6)
+    with pytest.raises(ValueError) as error:
+        train(network, other(readout.W_y, readout.b_y), task)
+    assert str(error.value).startswith(message.format(O=task.outputs, read=read))
+    for name, w in (network.parameters() | readout.parameters()).items():
+        np.testing.assert_array_equal(w, before[name])
+
+
+@every_dtype
+@pytest.mark.parametrize("task", [adding, copying], ids=lambda task: task.name)
+def test_two_steps_of_zeros_are_tried_before_the_first_batch(task, dtype):
+    seen = []
+
+    class Watched(Minimal):
+        def forward(self, x):
+            seen.append(x)
+            return super().forward(x)
+
+        def backward(self, x, state, dh):
+            seen.append(dh)
+            return super().backward(x, state, dh)
+
+    network, readout = own(task, dtype=dtype)
+    train(Watched(*network.weights.values()), readout, task)
+    x, dh = seen[:2]
+    assert (x.shape, dh.shape) == ((2, 4, task.inputs), (2, 4, 6) if task.every_step else (4, 6))
+    assert (x.dtype, dh.dtype) == (dtype, dtype)
+    assert not x.any()
+    assert not dh.any()
+
+
+def test_an_error_of_a_network_of_ones_own_stays_behind_ours():
+    def forward(self, x):
+        raise IndexError("only the first")
+
+    with pytest.raises(ValueError) as error:
+        train(*broken(forward=forward))
+    assert str(error.value) == "network must take x of shape (T, B, 2) for this task: only the first"
+    assert isinstance(error.value.__cause__, IndexError)
 
 
 def test_a_network_of_ones_own_gets_no_window_unless_it_takes_one():
