@@ -411,6 +411,30 @@ def test_wrong_shape(method, name, shape):
     assert message.endswith(f"got {shape}")
 
 
+@pytest.mark.parametrize(
+    ("method", "name", "right"),
+    [
+        ("GRU", "W_x", "(3H, I)"),
+        ("GRU", "W_h", "(12, 4)"),
+        ("GRU", "b", "(12,)"),
+        ("GRU", "b_n", "(4,)"),
+        ("forward", "x", "(T, B, 3)"),
+        ("forward", "h0", "(2, 4)"),
+        ("backward", "x", "(T, B, 3)"),
+        ("backward", "dh", "(5, 2, 4) or (2, 4)"),
+        ("backward", "state.gates", "(5, 2, 8)"),
+        ("backward", "state.h", "(6, 2, 4)"),
+        ("step_jacobians", "state.gates", "(T, B, 8)"),
+        ("jacobian_product", "state.gates", "(T, B, 8)"),
+    ],
+)
+def test_the_message_has_the_right_shape(method, name, right):
+    with pytest.raises(ValueError) as error:
+        call(method, **{name: np.zeros((9, 9, 9, 9))})
+    least = ", each size at least 1" * ("B" in right or "I" in right)
+    assert str(error.value) == f"{name} must have shape {right}{least}, got (9, 9, 9, 9)"
+
+
 @pytest.mark.parametrize(("method", "name"), WRONG_SHAPES)
 @every_wrong_array
 def test_wrong_type_or_value(method, name, spoil, error, message):

@@ -516,22 +516,29 @@ WRONG_SHAPES = {  # call, argument: shapes
 }
 
 
+READERS = ("step_jacobians", "jacobian_product", "cell_path")
+
+
 def call(method, **replaced):
     """Call one method, with the arguments in `replaced` instead of the right ones."""
     values = {name: np.zeros(shape) for name, shape in RIGHT.items()} | {"k": 0, "t": 5} | replaced
     values.setdefault("state", LSTMState(**{name: values[f"state.{name}"] for name in STATE}))
-    take = lambda *names: {name: values[name] for name in names}  # noqa: E731
+    take = lambda *names: {name: values[name] for name in names if name in values}  # noqa: E731
     lstm = LSTM(**take("W_x", "W_h", "b"))
     match method:
         case "forward":
             lstm.forward(**take("x", "h0", "c0"))
         case "backward":
-            lstm.backward(**take("x", "state", "dh", "dc"))
+            lstm.backward(**take("x", "state", "dh", "dc", "window"))
+        case "step_jacobians":
+            lstm.step_jacobians(**take("state"))
+        case "jacobian_product":
+            lstm.jacobian_product(**take("state", "k", "t"))
         case "cell_path":
             lstm.cell_path(**take("state", "k", "t"))
 
 
-@pytest.mark.parametrize("method", ["LSTM", "forward", "backward", "cell_path"])
+@pytest.mark.parametrize("method", ["LSTM", "forward", "backward", *READERS])
 def test_the_right_arguments_raise_nothing(method):
     call(method)
 
@@ -545,6 +552,32 @@ def test_wrong_shape(method, name, shape):
     message = str(error.value)
     assert message.startswith(f"{name} must have shape (")
     assert message.endswith(f"got {shape}")
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "right"),
+    [
+        ("LSTM", "W_x", "(4H, I)"),
+        ("LSTM", "W_h", "(16, 4)"),
+        ("LSTM", "b", "(16,)"),
+        ("forward", "x", "(T, B, 3)"),
+        ("forward", "h0", "(2, 4)"),
+        ("forward", "c0", "(2, 4)"),
+        ("backward", "x", "(T, B, 3)"),
+        ("backward", "dh", "(5, 2, 4) or (2, 4)"),
+        ("backward", "dc", "(2, 4)"),
+        ("backward", "state.gates", "(5, 2, 16)"),
+        ("backward", "state.c", "(6, 2, 4)"),
+        ("step_jacobians", "state.gates", "(T, B, 16)"),
+        ("jacobian_product", "state.gates", "(T, B, 16)"),
+        ("cell_path", "state.gates", "(T, B, 16)"),
+    ],
+)
+def test_the_message_has_the_right_shape(method, name, right):
+    with pytest.raises(ValueError) as error:
+        call(method, **{name: np.zeros((9, 9, 9, 9))})
+    least = ", each size at least 1" * ("B" in right or "I" in right)
+    assert str(error.value) == f"{name} must have shape {right}{least}, got (9, 9, 9, 9)"
 
 
 @pytest.mark.parametrize(("method", "name"), WRONG_SHAPES)
@@ -563,7 +596,7 @@ def test_mixed_dtypes(method, name):
         call(method, **{name: np.zeros(RIGHT[name], np.float32)})
 
 
-@pytest.mark.parametrize("method", ["backward", "cell_path"])
+@pytest.mark.parametrize("method", ["backward", *READERS])
 @pytest.mark.parametrize(
     "value",
     [
@@ -587,6 +620,7 @@ def test_state_of_another_run(size):
         call("backward", state=lstm.forward(x))
 
 
+@pytest.mark.parametrize("method", READERS[1:])
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
@@ -604,13 +638,21 @@ def test_state_of_another_run(size):
         ("k", None, TypeError),
     ],
 )
-def test_wrong_time(name, value, error):
+def test_wrong_time(method, name, value, error):
     with pytest.raises(error) as caught:
-        call("cell_path", **{name: value})
+        call(method, **{name: value})
     assert str(caught.value).startswith(f"{name} must be an integer from 0 to 5, got ")
     assert repr(value) in str(caught.value)
 
 
-def test_k_after_t():
+@pytest.mark.parametrize("method", READERS[1:])
+def test_k_after_t(method):
     with pytest.raises(ValueError, match=r"^k must be an integer from 0 to 2, got 3$"):
-        call("cell_path", k=3, t=2)
+        call(method, k=3, t=2)
+
+
+@pytest.mark.parametrize(("window", "error"), [(0, ValueError), (2.0, TypeError), (True, TypeError)])
+def test_wrong_window(window, error):
+    with pytest.raises(error) as caught:
+        call("backward", window=window)
+    assert str(caught.value) == f"window must be an integer of at least 1, got {window}"

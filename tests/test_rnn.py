@@ -310,108 +310,146 @@ def test_jacobian_product_needs_no_memory_for_the_run():
     assert peak < rnn.step_jacobians(h).nbytes / 10
 
 
-# Bad input. The network below has T = 5, B = 2, I = 3, H = 4; each row replaces one argument.
+# Bad input. The network below has T = 5, B = 2, I = 3, H = 4; each row replaces one argument of one call.
 
 
 def zeros(*shape, dtype=np.float64):
     return np.zeros(shape, dtype)
 
 
-BAD_ARRAYS = {  # argument: its right shape, and wrong ones
-    "W_x": ((4, 3), [(4,), (4, 3, 1), (0, 3), (4, 0)]),
-    "W_h": ((4, 4), [(4, 3), (3, 3), (1, 4), (4,), (1, 4, 4)]),
-    "b": ((4,), [(4, 1), (1, 4), (1,), (3,), ()]),
-    "x": ((5, 2, 3), [(0, 2, 3), (5, 0, 3), (5, 2, 4), (5, 2, 1), (5, 3), (3,), (1, 5, 2, 3)]),
-    "h0": ((2, 4), [(1, 4), (4,), (2, 1), (2, 3), (1, 2, 4)]),
-    "h": ((6, 2, 4), [(5, 2, 4), (6, 1, 4), (6, 2, 3), (2, 4), (0, 2, 4), (1, 2, 4)]),
-    "dh": ((5, 2, 4), [(6, 2, 4), (1, 2, 4), (5, 1, 4), (5, 2, 1), (1, 4), (4,), (), (2, 3)]),
+RIGHT = {
+    "W_x": (4, 3),
+    "W_h": (4, 4),
+    "b": (4,),
+    "x": (5, 2, 3),
+    "h0": (2, 4),
+    "h": (6, 2, 4),
+    "dh": (5, 2, 4),
 }
+METHODS = ("backward", "step_jacobians", "jacobian_product")
+WRONG_SHAPES = (
+    {  # call, argument: how the right shape is written, and wrong ones
+        ("RNN", "W_x"): ("(H, I)", [(4,), (4, 3, 1), (0, 3), (4, 0)]),
+        ("RNN", "W_h"): ("(4, 4)", [(4, 3), (3, 3), (1, 4), (4,), (1, 4, 4)]),
+        ("RNN", "b"): ("(4,)", [(4, 1), (1, 4), (1,), (3,), ()]),
+        ("forward", "h0"): ("(2, 4)", [(1, 4), (4,), (2, 1), (2, 3), (1, 2, 4)]),
+        ("backward", "h"): ("(6, 2, 4)", [(5, 2, 4), (6, 1, 4), (6, 2, 3), (2, 4), (0, 2, 4), (1, 2, 4)]),
+        ("backward", "dh"): (
+            "(5, 2, 4) or (2, 4)",
+            [(6, 2, 4), (1, 2, 4), (5, 1, 4), (5, 2, 1), (1, 4), (4,), (), (2, 3)],
+        ),
+    }
+    | {
+        (method, "x"): (
+            "(T, B, 3)",
+            [(0, 2, 3), (5, 0, 3), (5, 2, 4), (5, 2, 1), (5, 3), (3,), (1, 5, 2, 3)],
+        )
+        for method in ("forward", "backward")
+    }
+    | {
+        (method, "h"): ("(T + 1, B, 4)", [(6, 0, 4), (6, 2, 3), (2, 4), (0, 2, 4), (1, 6, 2, 4)])
+        for method in METHODS[1:]
+    }
+)
 
 
-def call(**replaced):
-    """Run everything, with the arguments in `replaced` instead of the right ones."""
-    arrays = {name: np.zeros(shape) for name, (shape, _) in BAD_ARRAYS.items()} | replaced
-    take = lambda *names: {name: arrays[name] for name in names if name in arrays}  # noqa: E731
+def call(method, **replaced):
+    """Call one method, with the arguments in `replaced` instead of the right ones."""
+    values = {name: np.zeros(shape) for name, shape in RIGHT.items()} | {"k": 0, "t": 5} | replaced
+    take = lambda *names: {name: values[name] for name in names if name in values}  # noqa: E731
     rnn = RNN(**take("W_x", "W_h", "b", "activation"))
-    rnn.forward(**take("x", "h0"))
-    rnn.backward(**take("x", "h", "dh", "window"))
-    rnn.jacobian_product(**{"k": 0, "t": 5} | take("h", "k", "t"))
-    rnn.step_jacobians(**take("h"))
+    match method:
+        case "forward":
+            rnn.forward(**take("x", "h0"))
+        case "backward":
+            rnn.backward(**take("x", "h", "dh", "window"))
+        case "step_jacobians":
+            rnn.step_jacobians(**take("h"))
+        case "jacobian_product":
+            rnn.jacobian_product(**take("h", "k", "t"))
 
 
-def test_the_right_arguments_raise_nothing():
-    call()
-    call(dh=zeros(2, 4), window=3)
+@pytest.mark.parametrize("method", ["RNN", "forward", *METHODS])
+def test_the_right_arguments_raise_nothing(method):
+    call(method)
+    call(method, dh=zeros(2, 4), window=3)
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [(name, shape) for name, (_, wrong) in BAD_ARRAYS.items() for shape in wrong]
+    ("method", "name", "right", "shape"),
+    [(*key, right, shape) for key, (right, wrong) in WRONG_SHAPES.items() for shape in wrong],
 )
-def test_wrong_shape(name, shape):
+def test_wrong_shape(method, name, right, shape):
     with pytest.raises(ValueError) as error:
-        call(**{name: zeros(*shape)})
-    message = str(error.value)
-    assert message.startswith(f"{name} must have shape (")
-    assert message.endswith(f"got {shape}")
+        call(method, **{name: zeros(*shape)})
+    least = ", each size at least 1" * ("B" in right or "I" in right)
+    assert str(error.value) == f"{name} must have shape {right}{least}, got {shape}"
 
 
-@pytest.mark.parametrize("name", BAD_ARRAYS)
+@pytest.mark.parametrize(("method", "name"), WRONG_SHAPES)
 @every_wrong_array
-def test_wrong_type_or_value(name, spoil, error, message):
-    value = spoil(np.zeros(BAD_ARRAYS[name][0]))
+def test_wrong_type_or_value(method, name, spoil, error, message):
     with pytest.raises(error) as caught:
-        call(**{name: value})
+        call(method, **{name: spoil(np.zeros(RIGHT[name]))})
     assert str(caught.value).startswith(f"{name} must ")
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [name for name in BAD_ARRAYS if name != "W_x"])
-def test_mixed_dtypes(name):
+@pytest.mark.parametrize(("method", "name"), [key for key in WRONG_SHAPES if key[1] != "W_x"])
+def test_mixed_dtypes(method, name):
     with pytest.raises(TypeError, match=f"^{name} must have dtype float64, got float32$"):
-        call(**{name: zeros(*BAD_ARRAYS[name][0], dtype=np.float32)})
+        call(method, **{name: zeros(*RIGHT[name], dtype=np.float32)})
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "error"),
+    ("method", "name", "value", "error"),
     [
-        ("window", 0, ValueError),
-        ("window", -1, ValueError),
-        ("window", 2.0, TypeError),
-        ("window", "2", TypeError),
-        ("window", True, TypeError),
-        ("window", np.array([2, 3]), TypeError),
-        ("t", 6, ValueError),
-        ("t", -1, ValueError),
-        ("t", 1.0, TypeError),
-        ("k", 6, ValueError),
-        ("k", -1, ValueError),
-        ("k", None, TypeError),
-        ("activation", "Tanh", ValueError),
-        ("activation", None, TypeError),
-        ("activation", ["tanh"], TypeError),
+        ("backward", "window", 0, ValueError),
+        ("backward", "window", -1, ValueError),
+        ("backward", "window", 2.0, TypeError),
+        ("backward", "window", "2", TypeError),
+        ("backward", "window", True, TypeError),
+        ("backward", "window", np.array([2, 3]), TypeError),
+        ("jacobian_product", "t", 6, ValueError),
+        ("jacobian_product", "t", -1, ValueError),
+        ("jacobian_product", "t", 1.0, TypeError),
+        ("jacobian_product", "k", 6, ValueError),
+        ("jacobian_product", "k", -1, ValueError),
+        ("jacobian_product", "k", None, TypeError),
+        ("RNN", "activation", "Tanh", ValueError),
+        ("RNN", "activation", None, TypeError),
+        ("RNN", "activation", ["tanh"], TypeError),
     ],
 )
-def test_wrong_option(name, value, error):
+def test_wrong_option(method, name, value, error):
     with pytest.raises(error) as caught:
-        call(**{name: value})
+        call(method, **{name: value})
     assert str(caught.value).startswith(f"{name} must be ")
     assert repr(value) in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "ask", [lambda rnn, h: rnn.step_jacobians(h), lambda rnn, h: rnn.jacobian_product(h, 0, 0)]
-)
-def test_states_of_no_step(ask):
-    rnn = random_run(5, 2, 3, 4)[0]
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_states_of_no_step(method):
     with pytest.raises(
         ValueError, match=r"^h must have shape \(T \+ 1, B, 4\) with T at least 1, got \(1, 2, 4\)$"
     ):
-        ask(rnn, zeros(1, 2, 4))
+        call(method, h=zeros(1, 2, 4), t=0)
+
+
+@pytest.mark.parametrize("method", ["forward", *METHODS])
+def test_an_activation_that_is_replaced_by_its_name(method):
+    rnn = RNN(zeros(4, 3), zeros(4, 4), zeros(4))
+    rnn.activation = "relu"
+    arguments = {"forward": ["x"], "backward": ["x", "h", "dh"]}.get(method, ["h"])
+    options = {"k": 0, "t": 5} if method == "jacobian_product" else {}
+    with pytest.raises(TypeError) as error:
+        getattr(rnn, method)(*(zeros(*RIGHT[name]) for name in arguments), **options)
+    assert str(error.value) == "activation must be an Activation, such as relu, got 'relu'"
 
 
 def test_unknown_activation_lists_the_known():
     with pytest.raises(ValueError, match="'tanh', 'sigmoid', 'relu', 'identity', got 'gelu'"):
-        call(activation="gelu")
+        call("RNN", activation="gelu")
 
 
 @every_activation
@@ -441,4 +479,4 @@ def test_an_activation_of_ones_own():
 
 def test_k_after_t():
     with pytest.raises(ValueError, match=r"^k must be an integer from 0 to 2, got 3$"):
-        call(k=3, t=2)
+        call("jacobian_product", k=3, t=2)
