@@ -22,6 +22,8 @@ EXPLAINED = [
     ("orthogonal.random_orthogonal", r"Q /= ", "a sign is its own inverse"),
     ("orthogonal.random_orthogonal", r"rows > columns", "the transpose of a square one is as random"),
     ("clipping._measure", r"arrays, 0\.0, 2\.0", "a multiple of 0"),
+    ("rnn.RNN.forward", r"recurrent = None", "np.dot makes an array of its own"),
+    ("rnn.RNN.backward", r"dh\.ndim == 4", "a window of the whole sequence gives the same"),
     ("tasks.Task.__call__", r"astype\(dtype, (copy=None|copy=True)?\)", "a copy more"),
     ("tasks._adding", r"length / 2", "NumPy rounds the ends down"),
     ("tasks._temporal_order", r"length / 10", "NumPy rounds the ends down"),

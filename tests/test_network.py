@@ -545,6 +545,21 @@ def test_a_number_too_long_to_show_is_refused_in_our_own_words(refuse):
 # Near the end of the range.
 
 
+@every_dtype
+@pytest.mark.parametrize("T", [1, 2**14, 2**14 + 1])
+def test_long_inputs_are_checked_as_short_ones(dtype, T):
+    """Of a large array the sum of squares is tried first, which overflows for large numbers."""
+    network, x = RNN(*(np.zeros(shape, dtype) for shape in [(1, 1), (1, 1), 1])), np.zeros((T, 1, 1), dtype)
+    x[:] = np.finfo(dtype).max
+    assert not network.forward(x).any()
+    assert not network.forward(x[::-1]).any()
+    for value in (np.nan, np.inf, -np.inf):
+        x[-1] = value
+        with pytest.raises(ValueError) as error:
+            network.forward(x)
+        assert str(error.value) == f"x must be finite, got {value} at index ({T - 1}, 0, 0)"
+
+
 @every_kind
 @every_dtype
 def test_what_overflows_is_refused_by_name(kind, dtype):
