@@ -241,6 +241,11 @@ def test_adam_by_hand():
         assert w[0] == pytest.approx(expected, abs=1e-14)
 
 
+def test_the_settings_are_by_default_those_of_the_papers():
+    assert vars(Adam()) == vars(Adam(0.001, 0.9, 0.999, 1e-8))
+    assert vars(SGD(0.1)) == vars(SGD(0.1, 0.0))
+
+
 @pytest.mark.parametrize("g", [1e-8, -1e-8])
 def test_adam_adds_epsilon_to_the_root(g):
     w = np.array([0.0])
