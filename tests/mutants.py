@@ -14,6 +14,8 @@ from fnmatch import fnmatch
 # What no test can see: the function, a pattern of the changed line, and why.
 EXPLAINED = [
     ("*", r"\bzip\(.*, (strict=None|strict=False)?\)", "all are of one length"),
+    ("*", r"reshape\(-2, ", "any negative number stands for the rest"),
+    ("training.fit", r"set_postfix\(.*(share, |refresh=None|refresh=True)\)", "drawn more often"),
     ("spectrum.eigenvalues", r"values, order, \)", "-1 is the default since NumPy 2.3"),
     ("spectrum.classify", r"radius >= 1", "a radius of 1 is steady, and asked for that first"),
     ("spectrum.lyapunov_exponents", r"exponents, (-901|\+900)| 1021 -", "other limits do as well"),
@@ -22,6 +24,7 @@ EXPLAINED = [
     ("orthogonal.random_orthogonal", r"Q /= ", "a sign is its own inverse"),
     ("orthogonal.random_orthogonal", r"rows > columns", "the transpose of a square one is as random"),
     ("clipping._measure", r"arrays, 0\.0, 2\.0", "a multiple of 0"),
+    ("_checks._all_finite", r"value\.size >", "a matter of speed"),
     ("_checks.check_dtype", r"itemsize <= 3", "no type of floats has three bytes"),
     ("rnn.RNN.forward", r"recurrent = None", "np.dot makes an array of its own"),
     ("rnn.RNN.backward", r"dh\.ndim == 4", "a window of the whole sequence gives the same"),

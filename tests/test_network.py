@@ -680,6 +680,11 @@ def test_losses_near_the_end_of_the_range(dtype):
     with pytest.raises(ValueError, match=rf"^y_hat - target overflows {np.dtype(dtype).name}: got inf at"):
         mean_squared_error(np.full(4, largest, dtype), np.full(4, -largest, dtype))
 
+    with pytest.raises(
+        ValueError, match=r"^loss overflows float64" if dtype is np.float64 else r"^dy overflows"
+    ):
+        mean_squared_error(np.array([largest]), np.zeros(1, dtype))
+
     y_hat = np.array([[big, -big], [-big, big]], dtype)
     loss, dy = cross_entropy(y_hat, np.array([0, 1]))
     assert loss == 0
