@@ -33,6 +33,7 @@ EXPLAINED = [
         r"product = .*np\.empty\(\(B, H\)(, None|, )\)",
         "a place for products may be longer",
     ),
+    ("lstm.LSTM.step_jacobians", r"by_z = np\.empty\(.*\), (None)?\)", "rounded later"),
     ("gru.GRU.forward", r"change = .*np\.empty\(\(B, H\)(, None|, )\)", "a place for products may be longer"),
     ("tasks.Task.__call__", r"astype\(dtype, (copy=None|copy=True)?\)", "a copy more"),
     ("tasks._adding", r"length / 2", "NumPy rounds the ends down"),
