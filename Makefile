@@ -22,7 +22,7 @@ export PIP_USER := 0
 help:
 	@echo "make html        build the executed site into _build/html"
 	@echo "make test        build the site, then run the unit tests, the examples and the page checks"
-	@echo "make check       the same with all that takes long: how the site is built, each page in every mode"
+	@echo "make check       the same with all that takes long: every state of a build, every mode of a page"
 	@echo "make live        serve the site, rebuild and reload on every save"
 	@echo "make bench       time the package beside bare matrix products, and PyTorch if installed"
 	@echo "make mutants     change the numerics in thousands of ways, and see that a test notices (an hour)"

@@ -4,6 +4,7 @@ import copy
 import functools
 from pathlib import Path
 
+import pytest
 from bs4 import BeautifulSoup
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 
@@ -16,6 +17,11 @@ NOT_BUILT = "the site is not built: run `make test`"
 
 def by_name(page):
     return page.name
+
+
+def first_now(pages):
+    """Mark all pages but the first as deep, for what takes long and rarely differs between pages."""
+    return [*pages[:1], *(pytest.param(page, marks=pytest.mark.deep) for page in pages[1:])]
 
 
 def html(page):

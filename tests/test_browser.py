@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pages
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from pages import SITE, copied, html, parsed
+from pages import SITE, copied, first_now, html, parsed
 from playwright.sync_api import sync_playwright
 
 HTML = {page.relative_to(SITE).as_posix(): page.read_text(encoding="utf-8") for page in SITE.rglob("*.html")}
@@ -266,7 +266,7 @@ def press(visit, buttons, number):
     return visit.tab.evaluate("navigator.clipboard.readText()").replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("page", WITH_BUTTONS)
+@pytest.mark.parametrize("page", first_now(WITH_BUTTONS))
 def test_copy_buttons(context, base, page):
     """A copy button gives the code of its block, as test_code.py pastes it: without prompts and outputs."""
     visit = Visit(context, base + page)

@@ -26,6 +26,7 @@ from pages import (
     cells,
     copied,
     docstrings,
+    first_now,
     html,
     is_shown,
     parsed,
@@ -106,12 +107,12 @@ def paste(blocks, folder):
                 pytest.fail(f"{said.getvalue()[-3000:]}\n\nThis was pasted:\n{text}", pytrace=False)
 
 
-@pytest.mark.parametrize("page", EXECUTED, ids=by_name)
+@pytest.mark.parametrize("page", first_now(EXECUTED), ids=by_name)
 def test_copied_cells_run_at_a_prompt(page, tmp_path):
     paste(parsed(html(page)).select(".cell_input pre"), tmp_path)
 
 
-@pytest.mark.parametrize("page", WITH_EXAMPLES)
+@pytest.mark.parametrize("page", first_now(WITH_EXAMPLES))
 def test_copied_examples_run_at_a_prompt(page, tmp_path):
     paste([block for docstring in docstrings(page) for block in docstring], tmp_path)
 
