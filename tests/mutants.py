@@ -15,6 +15,8 @@ from fnmatch import fnmatch
 EXPLAINED = [
     ("*", r"\bzip\(.*, (strict=None|strict=False)?\)", "all are of one length"),
     ("*", r"reshape\(-2, ", "any negative number stands for the rest"),
+    ("*", r'check_kind\(.*"XX\w+XX"', "no kind of array is called X"),
+    ("*", r"take_along_axis\(\w+, \w+, \)", "-1 is the default since NumPy 2.3"),
     ("training.fit", r"set_postfix\(.*(share, |refresh=None|refresh=True)\)", "drawn more often"),
     ("spectrum.eigenvalues", r"values, order, \)", "-1 is the default since NumPy 2.3"),
     ("spectrum.classify", r"radius >= 1", "a radius of 1 is steady, and asked for that first"),
@@ -26,6 +28,9 @@ EXPLAINED = [
     ("clipping._measure", r"arrays, 0\.0, 2\.0", "a multiple of 0"),
     ("_checks._all_finite", r"value\.size >", "a matter of speed"),
     ("_checks.check_dtype", r"itemsize <= 3", "no type of floats has three bytes"),
+    ("_checks.check_square", r"shape\[-2\]", "the two are equal"),
+    ("_checks.check_methods", r"\.rpartition", "no method is written with two parentheses"),
+    ("_checks.check_matrix_shape", r"check_integer\(None", "the message is replaced"),
     ("rnn.RNN.forward", r"recurrent = None", "np.dot makes an array of its own"),
     ("rnn.RNN.backward", r"dh\.ndim == 4", "a window of the whole sequence gives the same"),
     (

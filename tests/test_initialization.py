@@ -1,5 +1,6 @@
 """Where weights start: distributions, spectral radii, and the defaults of PyTorch, Keras and min-char-rnn."""
 
+import re
 from functools import partial
 from inspect import signature
 from math import erf, sqrt
@@ -341,7 +342,12 @@ def test_radius_is_near_its_limit(initialize, expected):
 )
 def test_wrong_argument_of_an_initializer(initialize, name, value, error):
     arguments = {"shape": 3, "rng": np.random.default_rng(0), "dtype": np.float64}
-    with pytest.raises(error, match=f"^{name} must be .*, got "):
+    expected = {
+        "shape": "an integer n or a pair (rows, columns), each at least 1",
+        "rng": "a numpy.random.Generator",
+        "dtype": "numpy.float32 or numpy.float64",
+    }
+    with pytest.raises(error, match=f"^{name} must be {re.escape(expected[name])}, got "):
         initialize(**arguments | {name: value})
 
 

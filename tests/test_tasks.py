@@ -433,6 +433,27 @@ def test_classes_out_of_range():
         draw(task, 3, 4)
 
 
+def test_an_array_of_another_kind_as_x():
+    task = own_task(lambda length, batch, rng: (np.zeros((length, batch, 1), complex), np.zeros(batch, int)))
+    with pytest.raises(TypeError) as error:
+        draw(task, 3, 4)
+    assert str(error.value) == "x of the task 'own' must be a numpy.ndarray of numbers, got complex128"
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 5), (2, 3, 2)], ids=str)
+def test_error_rate_of_predictions_of_any_shape(shape):
+    right = np.random.default_rng(0).integers(0, 4, shape)
+    y_hat = np.eye(4)[right]
+    y_hat[0] *= -1
+    task = own_task(classes, outputs=4)
+    assert task.error(y_hat, right) == 1 / shape[0]
+    with pytest.raises(ValueError, match=f"^target must have shape {re.escape(str(shape))}, got "):
+        task.error(y_hat, right[:, np.newaxis])
+    right[-1] = 4
+    with pytest.raises(ValueError, match=r"^target must be integers from 0 to 3, got 4$"):
+        task.error(y_hat, right)
+
+
 def test_the_error_is_in_the_measure_whatever_the_loss():
     y_hat, right = np.array([[3.0, 1.0], [0.0, 2.0], [1.0, 0.0]]), np.array([0, 1, 1])
     assert own_task(classes).error(y_hat, right) == pytest.approx(1 / 3)

@@ -661,7 +661,7 @@ def test_the_error_is_in_the_measure_of_the_task_for_a_loss_of_ones_own_too():
         ((np.ones(1), np.zeros((4, 1))), "ndarray, ndarray"),
         ((1.0,), "float"),
     ],
-    ids=str,
+    ids=["nothing", "a number", "arrays", "one of two"],
 )
 def test_a_loss_of_ones_own_returns_a_number_and_its_gradient(result, got):
     task = dataclasses.replace(adding, loss=lambda y_hat, target: result)
