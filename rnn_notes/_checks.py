@@ -86,7 +86,7 @@ def _check_subclass(name, kind):
 NETWORKS = {1: "an RNN", 3: "a GRU", 4: "an LSTM"}
 
 
-def check_weights(gates, W_x, W_h, b, finite=True):
+def check_weights(gates, W_x, W_h, b, finite):
     """Return H, I and the dtype; raise unless these are the weights of a network of so many gates."""
     H = f"{gates}H" if gates > 1 else "H"
     rows, inputs = check_array("W_x", W_x, None, (H, "I"), finite=finite)

@@ -608,6 +608,22 @@ def test_a_sum_beyond_the_range_before_an_activation_is_refused(kind, options, d
 
 
 @pytest.mark.parametrize("kind, options", EVERY_ACTIVATION)
+@pytest.mark.parametrize("others", [("b",), ("W_h",)], ids=str)
+@every_dtype
+def test_a_sum_of_two_large_terms_is_refused(kind, options, others, dtype):
+    """Each is 0.7 of the largest, and W_h h is it after a step; tanh and sigmoid would make 1 of the sum."""
+    network, largest = make(kind, I=1, H=1, dtype=dtype, **options), np.finfo(dtype).max
+    for name, array in network.parameters().items():
+        array[:] = 0.7 * largest if name in ("W_x", *others) else 0
+    x, h0 = np.ones((2, 1, 1), dtype), np.full((1, 1), kind is GRU, dtype)  # which keeps a state of 0
+    with pytest.raises(ValueError, match=r"^(W_x x . W_h h . b|h) overflows float(32|64)"):
+        network.forward(x, h0=h0)
+    network.W_x[:] *= dtype(0.1)
+    if options.get("activation") not in ("relu", "identity"):  # whose second state is beyond the largest
+        network.forward(x, h0=h0)
+
+
+@pytest.mark.parametrize("kind, options", EVERY_ACTIVATION)
 @pytest.mark.parametrize("window", [None, 1, 2])
 @pytest.mark.parametrize("every_step", [True, False])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

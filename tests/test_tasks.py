@@ -427,6 +427,17 @@ def test_shapes_that_do_not_fit(x, target, message):
         draw(task, 3, 4)
 
 
+def test_numbers_of_a_shape_that_does_not_fit():
+    task = own_task(
+        lambda length, batch, rng: (np.zeros((length, batch, 1)), np.zeros(batch)),
+        mean_squared_error,
+        "mean squared error",
+        outputs=1,
+    )
+    with pytest.raises(ValueError, match=r"^target of the task 'own' must have shape \(4, 1\), got \(4,\)"):
+        draw(task, 3, 4)
+
+
 def test_classes_out_of_range():
     task = own_task(lambda length, batch, rng: (np.zeros((length, batch, 1)), np.full(batch, 2)))
     with pytest.raises(ValueError, match=r"^target of the task 'own' must be integers from 0 to 1, got 2$"):
