@@ -50,8 +50,8 @@ EXPLAINED = [
 ]
 
 # mutmut leaves out every function with a decorator. `refuse_overflow` stands on most of the numerics, and may
-# stand on a copy too: it is not seen. And it runs the fastest tests first, of thousands; most changes are seen
-# by the module's own tests, which need not wait for the rest to be collected.
+# stand on a copy too: it is not seen. And mutmut runs the fastest of thousands of tests first; a module's own
+# tests see most of its changes, and need not wait for the rest to be collected.
 MUTMUT = """
 from mutmut.__main__ import cli
 from mutmut.mutation.file_mutation import MutationVisitor, cst
