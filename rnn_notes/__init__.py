@@ -8,11 +8,11 @@ Each module holds one idea and belongs to one lecture:
 * `rnn_notes.initialization`: where weights start;
 * `rnn_notes.clipping`: gradient clipping by value and by norm;
 * `rnn_notes.orthogonal`: Gram-Schmidt, Householder reflections, random orthogonal matrices;
-* `rnn_notes.lstm`: long short-term memory.
+* `rnn_notes.lstm`: long short-term memory;
+* `rnn_notes.gru`: the gated recurrent unit.
 
 More run and show the experiments:
 
-* `rnn_notes.gru`: the gated recurrent unit, beside the LSTM;
 * `rnn_notes.network`: what a network is, so that yours is one, too;
 * `rnn_notes.tasks`: tasks that need a memory, and their losses;
 * `rnn_notes.training`: a readout, optimizers, and the training loop;

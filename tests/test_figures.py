@@ -227,6 +227,12 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([1.0, 0.5, 0.5, -2.0, 0.5], "g"),
     ],
     "unrolled_lstm": [([1], "steps")],
+    "state_shares": [
+        ([np.eye(2), [1.5]], "z must be from 0 to 1"),
+        ([GRID, [0.5, 0.5]], "shares must have shape"),
+        ([2 * np.eye(2), [0.5]], "shares must not be negative"),
+        ([[[1.0, 1.5], [0.0, -0.5]], [0.5]], "shares must not be negative"),
+    ],
     "errors_by_network": [
         ([GRID, ["a"], ["b"]], "shares must have shape"),
         ([[0 * GRID], ["a", "b"], ["c"]], "shares must be positive"),

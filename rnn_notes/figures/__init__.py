@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # for editors, which do not run __getattr__
     from rnn_notes.figures.clipping import *
     from rnn_notes.figures.eigenvalues import *
     from rnn_notes.figures.experiments import *
+    from rnn_notes.figures.gru import *
     from rnn_notes.figures.index import *
     from rnn_notes.figures.initialization import *
     from rnn_notes.figures.lstm import *
@@ -40,6 +41,7 @@ FIGURES = {  # module: its figures, in the order of the page
     "orthogonal_initialization": ("gram_schmidt_steps", "entry_histograms", "norms_by_start"),
     "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
     "lstm": ("lstm_step", "unrolled_lstm"),
+    "gru": ("state_shares",),
     "experiments": ("errors_by_network", "errors_by_length", "learning_curves"),
 }
 _MODULES = {name: module for module, names in FIGURES.items() for name in names}

@@ -1,0 +1,61 @@
+"""Figures of the lecture on the GRU."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from rnn_notes.figures import style
+from rnn_notes.figures.style import FAINT, INK, PAPER, STEADY, WIDTH, styled
+
+
+@styled
+def state_shares(shares: np.ndarray, z: np.ndarray) -> Figure:
+    """Draw what one unit of a GRU consists of at every step, and its update gate below.
+
+    A state is a weighted mean of the initial state and of all candidates so far. Each has a band as high as
+    its weight. What was more than half of the state at some step has a name.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (T + 1, T + 1)
+        ``shares[k, t]`` is the weight in h⁽ᵗ⁾ of the candidate of step k, and of h⁽⁰⁾ for k = 0. Not negative,
+        and of sum 1 in each column.
+    z : ndarray of shape (T,)
+        The update gate at each step, from 0 to 1.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> figure = figures.state_shares(np.array([[1.0, 0.8], [0.0, 0.2]]), z=[0.8])
+    >>> figure.axes[1].get_ylim()
+    (0.0, 1.0)
+    """
+    z = style.numbers("z", z, "T")
+    if np.any((z < 0) | (z > 1)):
+        raise ValueError("z must be from 0 to 1")
+    steps = np.arange(len(z) + 1)
+    shares = style.numbers("shares", shares, len(steps), len(steps))
+    if np.any(shares < 0) or not np.allclose(shares.sum(axis=0), 1):
+        raise ValueError("shares must not be negative, and each column must have the sum 1")
+    figure, (above, below) = plt.subplots(
+        2, sharex=True, figsize=(WIDTH, 3.2), gridspec_kw={"height_ratios": [3, 1]}
+    )
+    main = shares.max(axis=1) > 0.5
+    colors = [FAINT if k == 0 else STEADY if main[k] else PAPER for k in steps]
+    above.stackplot(steps, shares, colors=colors, edgecolor=FAINT, linewidth=0.3, step="mid")
+    top = np.cumsum(shares, axis=0)
+    for k in np.flatnonzero(main):
+        seen = np.flatnonzero(shares[k] > 0.5)
+        middle = seen[len(seen) // 2]
+        name = f"$n^{{({k})}}$" if k else "$h^{(0)}$"
+        look = {"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": FAINT, "linewidth": 0.5}
+        above.text(middle, top[k, middle] - shares[k, middle] / 2, name, ha="center", va="center", bbox=look)
+    above.set(ylabel="share of $h^{(t)}$", ylim=(0, 1), yticks=[0, 0.5, 1])
+    below.step(steps[1:], z, where="mid", color=INK, linewidth=1.5)
+    below.set(xlabel="step $t$", ylabel="$z^{(t)}$", ylim=(0, 1), yticks=[0, 1], xlim=(0, len(z)))
+    return figure
