@@ -18,8 +18,8 @@ def state_shares(shares: np.ndarray, z: np.ndarray) -> Figure:
     Parameters
     ----------
     shares : ndarray of shape (T + 1, T + 1)
-        ``shares[k, t]`` is the weight in h⁽ᵗ⁾ of the candidate of step k, and of h⁽⁰⁾ for k = 0. Not negative,
-        and of sum 1 in each column.
+        ``shares[k, t]`` is the weight in h⁽ᵗ⁾ of the candidate of step k, and of h⁽⁰⁾ for k = 0. Not
+        negative, and of sum 1 in each column.
     z : ndarray of shape (T,)
         The update gate at each step, from 0 to 1.
 
