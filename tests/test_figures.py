@@ -233,6 +233,7 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([2 * np.eye(2), [0.5]], "shares must not be negative"),
         ([[[1.0, 1.5], [0.0, -0.5]], [0.5]], "shares must not be negative"),
     ],
+    "unrolled_gru": [([1], "steps")],
     "errors_by_network": [
         ([GRID, ["a"], ["b"]], "shares must have shape"),
         ([[0 * GRID], ["a", "b"], ["c"]], "shares must be positive"),

@@ -41,7 +41,7 @@ FIGURES = {  # module: its figures, in the order of the page
     "orthogonal_initialization": ("gram_schmidt_steps", "entry_histograms", "norms_by_start"),
     "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
     "lstm": ("lstm_step", "unrolled_lstm"),
-    "gru": ("state_shares",),
+    "gru": ("state_shares", "unrolled_gru"),
     "experiments": ("errors_by_network", "errors_by_length", "learning_curves"),
 }
 _MODULES = {name: module for module, names in FIGURES.items() for name in names}

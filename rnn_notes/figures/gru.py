@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rnn_notes.figures import style
-from rnn_notes.figures.style import FAINT, INK, PAPER, STEADY, WIDTH, styled
+from rnn_notes.figures.style import FAINT, INK, PAPER, SHRINKS, STEADY, WIDTH, styled
 
 
 @styled
@@ -58,4 +58,61 @@ def state_shares(shares: np.ndarray, z: np.ndarray) -> Figure:
     above.set(ylabel="share of $h^{(t)}$", ylim=(0, 1), yticks=[0, 0.5, 1])
     below.step(steps[1:], z, where="mid", color=INK, linewidth=1.5)
     below.set(xlabel="step $t$", ylabel="$z^{(t)}$", ylim=(0, 1), yticks=[0, 1], xlim=(0, len(z)))
+    return figure
+
+
+@styled
+def unrolled_gru(steps: int = 3) -> Figure:
+    """Draw the unrolled GRU and how the gradient returns: directly, and through gates and candidate.
+
+    Parameters
+    ----------
+    steps : int
+        The number of steps that are drawn, at least 2.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from rnn_notes import figures
+    >>> figure = figures.unrolled_gru(steps=2)
+    >>> len(figure.axes)
+    1
+    """
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, got {steps!r}")
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.35))
+    axes.set(xlim=(-0.4, 1.9 * steps + 1.9), ylim=(-0.75, 2.05), aspect="equal")
+    axes.axis("off")
+
+    def connect(start, end, color, width=1.5, bend=0.0):
+        style.arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=0.34, bend=bend)
+
+    for t in range(steps + 1):
+        h, made = (1.9 * t, 1.25), (1.9 * t - 0.95, 0)
+        h_before = (h[0] - 1.9, h[1])
+        style.node(axes, h, f"$h^{{({t})}}$", radius=0.34)
+        if t == 0:
+            continue
+        style.node(axes, made, "$r, z, n$", radius=0.34)
+        connect(h_before, h, FAINT)
+        connect(h_before, made, FAINT)
+        connect(made, h, FAINT)
+        connect(h, h_before, STEADY, 2.6, bend=0.45)
+        axes.text(made[0], 1.72, f"$z^{{({t})}}$", ha="center", va="bottom", color=STEADY)
+        connect(h, made, SHRINKS, bend=-0.3)
+        connect(made, h_before, SHRINKS, bend=-0.3)
+    loss = (h[0] + 1.3, h[1])
+    style.node(axes, loss, f"$L^{{({steps})}}$", radius=0.34)
+    connect(h, loss, FAINT)
+    connect(loss, h, SHRINKS, bend=0.45)
+    axes.text(
+        made[0] + 0.75,
+        0.2,
+        "through gates and\ncandidate: slopes,\n$W_h$, and $1 - z$",
+        va="center",
+        color=SHRINKS,
+    )
     return figure
