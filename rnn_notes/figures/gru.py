@@ -83,33 +83,33 @@ def unrolled_gru(steps: int = 3) -> Figure:
     """
     if steps < 2:
         raise ValueError(f"steps must be at least 2, got {steps!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.35))
-    axes.set(xlim=(-0.4, 1.9 * steps + 1.9), ylim=(-0.75, 2.05), aspect="equal")
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.7))
+    axes.set(xlim=(-0.4, 1.75 * steps + 2.3), ylim=(-0.45, 2.05), aspect="equal")
     axes.axis("off")
 
     def connect(start, end, color, width=1.5, bend=0.0):
-        style.arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=0.34, bend=bend)
+        style.arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=0.38, bend=bend)
 
     for t in range(steps + 1):
-        h, made = (1.9 * t, 1.25), (1.9 * t - 0.95, 0)
-        h_before = (h[0] - 1.9, h[1])
-        style.node(axes, h, f"$h^{{({t})}}$", radius=0.34)
+        h, made = (1.75 * t, 1.2), (1.75 * t - 0.875, 0)
+        h_before = (h[0] - 1.75, h[1])
+        style.node(axes, h, f"$h^{{({t})}}$", radius=0.38)
         if t == 0:
             continue
-        style.node(axes, made, "$r, z, n$", radius=0.34)
+        style.node(axes, made, "$r, z, n$", radius=0.38)
         connect(h_before, h, FAINT)
         connect(h_before, made, FAINT)
         connect(made, h, FAINT)
         connect(h, h_before, STEADY, 2.6, bend=0.45)
-        axes.text(made[0], 1.72, f"$z^{{({t})}}$", ha="center", va="bottom", color=STEADY)
+        axes.text(made[0], 1.7, f"$z^{{({t})}}$", ha="center", va="bottom", color=STEADY)
         connect(h, made, SHRINKS, bend=-0.3)
         connect(made, h_before, SHRINKS, bend=-0.3)
     loss = (h[0] + 1.3, h[1])
-    style.node(axes, loss, f"$L^{{({steps})}}$", radius=0.34)
+    style.node(axes, loss, f"$L^{{({steps})}}$", radius=0.38)
     connect(h, loss, FAINT)
     connect(loss, h, SHRINKS, bend=0.45)
     axes.text(
-        made[0] + 0.75,
+        made[0] + 1.05,
         0.2,
         "through gates and\ncandidate: slopes,\n$W_h$, and $1 - z$",
         va="center",
