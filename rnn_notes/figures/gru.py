@@ -32,8 +32,8 @@ def state_shares(shares: np.ndarray, z: np.ndarray) -> Figure:
     >>> import numpy as np
     >>> from rnn_notes import figures
     >>> figure = figures.state_shares(np.array([[1.0, 0.8], [0.0, 0.2]]), z=[0.8])
-    >>> figure.axes[1].get_ylim()
-    (0.0, 1.0)
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['share of $h^{(t)}$', '$z^{(t)}$']
     """
     z = style.numbers("z", z, "T")
     if np.any((z < 0) | (z > 1)):
