@@ -46,12 +46,15 @@ def state_shares(shares: np.ndarray, z: np.ndarray) -> Figure:
         2, sharex=True, figsize=(WIDTH, 3.2), gridspec_kw={"height_ratios": [3, 1]}
     )
     main = shares.max(axis=1) > 0.5
-    colors = [FAINT if k == 0 else STEADY if main[k] else PAPER for k in steps]
-    above.stackplot(steps, shares, colors=colors, edgecolor=FAINT, linewidth=0.3, step="mid")
     top = np.cumsum(shares, axis=0)
+    for k in steps:
+        color = FAINT if k == 0 else STEADY if main[k] else PAPER
+        seen = slice(max(k - 1, 0), None)  # from no height, half a step before the first
+        band = steps[seen], top[k, seen] - shares[k, seen], top[k, seen]
+        above.fill_between(*band, step="mid", facecolor=color, edgecolor=FAINT, linewidth=0.3)
     for k in np.flatnonzero(main):
-        seen = np.flatnonzero(shares[k] > 0.5)
-        middle = seen[len(seen) // 2]
+        large = np.flatnonzero(shares[k] > 0.5)
+        middle = large[len(large) // 2]
         name = f"$n^{{({k})}}$" if k else "$h^{(0)}$"
         look = {"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": FAINT, "linewidth": 0.5}
         above.text(middle, top[k, middle] - shares[k, middle] / 2, name, ha="center", va="center", bbox=look)
