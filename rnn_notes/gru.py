@@ -147,8 +147,8 @@ class GRU:
 
         Examples
         --------
-        The second input opens the update gate for the first: the state takes what comes in with it, and keeps
-        it.
+        The second input makes the update gate drop: the state takes the first input that comes with it, and
+        keeps it.
 
         >>> import numpy as np
         >>> from rnn_notes import GRU
