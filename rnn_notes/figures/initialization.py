@@ -95,7 +95,7 @@ def growth_by_scale(scales: np.ndarray, rates: Sequence[np.ndarray], labels: Seq
         rows = style.numbers(f"rates of {label!r}", rows, "draws", len(scales))
         line = ["-", DASHED, "-", (0, (1, 1.5))][number % 4]
         color = SHRINKS if number else GROWS
-        style.curve(axes, scales, rows, color, label.replace(", ", ",\n"), linestyle=line)
+        style.curve(axes, scales, rows, color, label, linestyle=line)
         if rows.min() < 0 < rows.max():
             edges = [np.interp(0, row, scales) for row in rows]
             axes.scatter(np.median(edges), 0, s=34, color=STEADY, zorder=3)
