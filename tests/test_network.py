@@ -126,6 +126,9 @@ class Minimal:
         return np.stack(state["all"])
 
 
+NOT_FINITE = np.full(2, np.nan)
+
+
 def own(task, H=6, dtype=np.float64):
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(s) / H**0.5 for s in [(task.inputs, H), (H, H), (task.outputs, H)]]
@@ -241,8 +244,40 @@ def test_a_class_is_no_network():
             ValueError,
             r"^network must return the gradients of its parameters: gradients.V must have shape \(2, 6\)",
         ),
+        (
+            {
+                "backward": lambda self, x, state, dh: type(
+                    "G", (), {n: w.astype(np.float32) for n, w in self.weights.items()}
+                )
+            },
+            ValueError,
+            r"^network must return .*: gradients.V must have dtype float64, got float32",
+        ),
+        (
+            {"hidden": lambda self, state: np.stack(state["all"]).astype(np.float32)},
+            ValueError,
+            r"^network must return its hidden states: hidden\(state\) must have dtype float64, got float32",
+        ),
+        ({"parameters": lambda self: {"V": [1.0]}}, TypeError, r"^V must be a numpy.ndarray, got list"),
+        (
+            {"parameters": lambda self: self.weights | {"U": NOT_FINITE}},
+            ValueError,
+            r"^U must be finite, got nan at index \(0,\)",
+        ),
     ],
-    ids=["list", "copies", "names", "no initial state", "no array", "no attribute", "transposed"],
+    ids=[
+        "list",
+        "copies",
+        "names",
+        "no initial state",
+        "no array",
+        "no attribute",
+        "transposed",
+        "rounded",
+        "rounded states",
+        "no arrays",
+        "not finite",
+    ],
 )
 def test_what_does_not_fit_is_named_before_anything_is_changed(replaced, error, message):
     network, readout = broken(**replaced)
@@ -251,6 +286,24 @@ def test_what_does_not_fit_is_named_before_anything_is_changed(replaced, error, 
         train(network, readout)
     for w, kept in zip((*network.weights.values(), readout.W_y, readout.b_y), before, strict=True):
         np.testing.assert_array_equal(w, kept)
+
+
+def test_nothing_to_train():
+    _, readout = own(adding)
+    empty = type("Empty", (Readout,), {"parameters": lambda self: {}})
+    with pytest.raises(ValueError, match=r"^network and readout must have a parameter to train, got none$"):
+        train(broken(parameters=lambda self: {})[0], empty(readout.W_y, readout.b_y))
+
+
+@pytest.mark.parametrize("beyond", [lambda h: np.full_like(h, 1e200) ** 2, lambda h: h + np.inf - np.inf])
+def test_states_of_ones_own_beyond_the_range_are_divergence(beyond):
+    """Without a warning, which is an error here."""
+
+    def forward(self, x):
+        state = Minimal.forward(self, x)
+        return {"all": [*state["all"][:-1], beyond(state["all"][-1])]}
+
+    assert train(*broken(forward=forward)).outcome == "diverged"
 
 
 PREDICTS = "readout must predict {O} numbers from 6 units for this task:"
@@ -270,6 +323,11 @@ RETURNS = "readout must return the gradients of its parameters and of h:"
             "forward",
             lambda y: y.tolist(),
             PREDICTS + " forward(h)",
+        ),
+        (
+            "forward",
+            lambda y: y.astype(np.float32),
+            PREDICTS + " forward(h) must have dtype float64",
         ),
         (
             "backward",

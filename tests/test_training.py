@@ -385,6 +385,17 @@ def test_a_parameter_that_comes_later_starts_as_the_others_did(make):
     np.testing.assert_array_equal(v, alone)
 
 
+@every_optimizer
+def test_what_is_known_of_a_parameter_outlasts_steps_without_it(make):
+    w, alone, gradient = np.ones(2), np.ones(2), np.array([1.0, -2.0])
+    optimizer, other = make(), make()
+    for _ in range(3):
+        optimizer.step({"w": w}, {"w": gradient})
+        optimizer.step({"v": np.ones(2)}, {"v": gradient})
+        other.step({"w": alone}, {"w": gradient})
+    np.testing.assert_array_equal(w, alone)
+
+
 # The loop.
 
 
@@ -677,6 +688,18 @@ def test_a_task_that_is_not_finite_is_no_divergence():
     )
     with pytest.raises(ValueError, match=r"^x of the task 'adding' must be finite, got nan at index"):
         train(*random_network(RNN, task), task)
+
+
+def test_batches_of_32_are_the_default():
+    sizes = []
+
+    def counted(length, batch, rng):
+        sizes.append(batch)
+        return always_right(length, batch, rng)
+
+    task = dataclasses.replace(right_from_the_start, generate=counted)
+    fit(*random_network(RNN, task), task, SGD(0.1), generator(), length=1, steps=1)
+    assert sizes == [32]
 
 
 def test_a_thousand_updates_are_the_default():
