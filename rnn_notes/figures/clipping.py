@@ -123,9 +123,9 @@ def steps_from_a_wall(
     margin = 0.18 * np.ptp(points, axis=0)
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
     figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
-    image = axes.contourf(b, w, loss, levels=np.linspace(loss.min(), loss.max(), 8), cmap=HEIGHTS)
+    image = axes.contourf(b, w, loss, locator=plt.MaxNLocator(10), cmap=HEIGHTS)
     image.set_rasterized(True)
-    bar = figure.colorbar(image, ax=axes, shrink=0.9, format="%.2f")
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, ticks=plt.MaxNLocator(5))
     bar.set_label("loss $L$")
     bar.outline.set_visible(False)
     axes.plot(*path.T[::-1], color=INK, marker="o", markersize=2, linewidth=0.8, zorder=4)
