@@ -94,6 +94,18 @@ def test_colors_differ_to_every_eye(eye, see):
         assert np.linalg.norm(seen[one] - seen[other]) > 15, (one, other)
 
 
+@pytest.mark.parametrize("see", [to_rgb, in_the_dark], ids=["light", "dark"])
+def test_the_valley_of_a_loss_is_outlined_in_both_themes(see):
+    w, b = np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 1, 9))
+    path = np.array([[0.2, 0.2], [0.4, 0.4]])
+    axes = figures.steps_from_a_wall(w, b, w * b, path, path + 0.5, ["a", "b"]).axes[0]
+    zones, lines = axes.collections[:2]
+    outline = see(lines.get_edgecolor()[0][:3])
+    low = [see(color[:3]) for color in zones.get_facecolor()[:2]]
+    assert np.allclose(lines.levels, zones.levels)
+    assert min(contrast(outline, color) for color in low) >= 3
+
+
 def test_settings_of_the_reader_stay():
     before = matplotlib.rcParams.copy()
     figures.factors_by_distance([0.5], [1.5])

@@ -125,6 +125,8 @@ def steps_from_a_wall(
     figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
     image = axes.contourf(b, w, loss, locator=plt.MaxNLocator(10), cmap=HEIGHTS)
     image.set_rasterized(True)
+    # Outlined, because in the dark theme, which inverts, low losses are nearly as black as the page.
+    axes.contour(b, w, loss, levels=image.levels, colors=FAINT, linewidths=0.7)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, ticks=plt.MaxNLocator(5))
     bar.set_label("loss $L$")
     bar.outline.set_visible(False)
