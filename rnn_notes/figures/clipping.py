@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
+from matplotlib.patheffects import withStroke
 
 from rnn_notes.figures import style
 from rnn_notes.figures.style import DASHED, FAINT, GROWS, INK, NORMS, PAPER, SHRINKS, STEADY, WIDTH, styled
@@ -145,7 +146,8 @@ def steps_from_a_wall(
             tip, line = landing, "-"
             place = {"xytext": (7, -9), "ha": "left", "va": "center"}
         style.arrow(axes, end, tip, color, linestyle=line, zorder=5)
-        axes.annotate(label, tip, textcoords="offset points", color=color, **place)
+        text = axes.annotate(label, tip, textcoords="offset points", color=color, zorder=6, **place)
+        text.set_path_effects([withStroke(linewidth=2, foreground="white")])  # which inverts with the map
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$b$", ylabel="$w$")
     return figure
 
