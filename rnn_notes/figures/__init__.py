@@ -37,7 +37,7 @@ FIGURES = {  # module: its figures, in the order of the page
     ),
     "initialization": ("spectrum_disk", "growth_by_scale", "transient_growth"),
     "clipping": ("loss_surface", "steps_from_a_wall", "clipped_directions", "errors_by_threshold"),
-    "orthogonal": ("mirror_image", "spectrum_panels", "product_norms"),
+    "orthogonal": ("spectrum_panels", "mirror_image", "product_norms"),
     "orthogonal_initialization": ("gram_schmidt_steps", "entry_histograms", "norms_by_start"),
     "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
     "lstm": ("lstm_step", "unrolled_lstm"),
