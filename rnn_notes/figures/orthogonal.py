@@ -55,7 +55,8 @@ def mirror_image(shape: np.ndarray, image: np.ndarray, halfway: np.ndarray) -> F
     axes.plot(*halfway, "o", color=INK, markersize=4)
     far = np.argmax(np.linalg.norm(shape - image, axis=0))
     style.label_end(axes, "the shape", *shape[:, far])
-    style.label_end(axes, "its image", *image[:, far], STEADY)
+    outside = "top" if image[1, far] < image[1].mean() else "bottom"
+    style.label_end(axes, "its image", *image[:, far], STEADY, va=outside)
     style.label_end(axes, "halfway:\nthe mirror", *end)
     return figure
 
