@@ -150,7 +150,7 @@ def householder_qr(A) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_orthogonal(shape, rng, *, dtype=np.float64) -> np.ndarray:
-    """Return a random orthogonal matrix, every direction equally likely (Haar measure).
+    """Return a random orthogonal matrix, uniformly distributed (Haar measure).
 
     Q from QR of a normal matrix alone is orthogonal, but not uniform: LAPACK's signs prefer some directions.
     Multiplied by the signs of the diagonal of R, it is (Mezzadri 2007).
