@@ -32,8 +32,8 @@ NORMS = LinearSegmentedColormap.from_list("norms", [SHRINKS, PAPER, GROWS])  # l
 DASHED = (0, (5, 2))
 GUIDE = {"color": FAINT, "linewidth": 0.7, "linestyle": (0, (4, 3)), "zorder": 1}
 
-WIDTH = 4.75  # inches: on a phone of 390 px a figure is 358 px wide, and the text of SIZE 11 px high
-SIZE = 10.5
+WIDTH = 4.75  # inches: on a phone of 390 px a figure is 358 px wide, text of SIZE 11.5 px high, exponents 8
+SIZE = 11
 STYLE = {
     "font.family": [FACE, "DejaVu Serif"],
     "mathtext.fontset": "cm",  # as KaTeX on the pages
