@@ -40,23 +40,23 @@ def lstm_step(c_before: float, i: float, f: float, g: float, o: float) -> Figure
         ("write", r"$i \odot g$", [("$g$", g), ("$i$", i), ("$i g$", i * g)]),
         ("show", r"$o \odot \tanh c^{(t)}$", [(r"$\tanh$", c), ("$o$", o), ("$h^{(t)}$", o * c)]),
     ]
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
-    axes.set(xlim=(-3.4, 4.5), ylim=(-4.65, 0.85), aspect="equal")
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.5))
+    axes.set(xlim=(-3, 4.6), ylim=(-4.7, 0.9), aspect="equal")
     axes.axis("off")
     for row, (name, formula, chain) in enumerate(chains):
-        y = -1.7 * row
-        axes.text(-3.4, y, f"{name}:\n{formula}", va="center")
-        before = (1, y - 0.78)
-        style.node(axes, before, "$h^{(t-1)}$", radius=0.43)
+        y = -1.75 * row
+        axes.text(-3, y, f"{name}:\n{formula}", va="center")
+        before = (1, y - 0.98)  # arrows begin beside the label
+        axes.text(1, y - 0.85, "$h^{(t-1)}$", ha="center", va="center")
         for place, (label, value) in enumerate(chain):
             here = (2 * place, y)
-            style.node(axes, here, label, radius=0.43)
+            style.node(axes, here, label, radius=0.46)
             if place:
-                style.arrow(axes, (2 * place - 2, y), here, INK, 1.5, radius=0.43)
+                style.arrow(axes, (2 * place - 2, y), here, INK, 1.5, radius=0.46)
             if label in ("$i$", "$f$", "$g$", "$o$"):
-                style.arrow(axes, before, here, FAINT, 0.9, radius=0.43)
+                style.arrow(axes, before, here, FAINT, 0.9, radius=0.46)
             number = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
-            axes.text(2 * place, y + 0.48, number, ha="center", va="bottom")
+            axes.text(2 * place, y + 0.5, number, ha="center", va="bottom")
     return figure
 
 
