@@ -194,7 +194,7 @@ class GRU:
             np.subtract(before, n_t, out=change)
             change *= z
             before = np.add(n_t, change, out=h_t)  # (1 - z) ⊙ n + z ⊙ h⁽ᵗ⁻¹⁾
-        check_states(self.parameters(), x, h=h, recurrent=recurrent)
+        check_states(self.parameters(), x, h=h)
         return state
 
     @refuse_overflow

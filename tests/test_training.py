@@ -958,6 +958,15 @@ def test_wrong_shape(name, shape):
     assert message.endswith(f"got {shape}")
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"), [("W_y", "(O, H)"), ("h", "(B, 4) or (T, B, 4)")], ids=["W_y", "h"]
+)
+def test_the_message_has_the_right_shape(name, shape):
+    with pytest.raises(ValueError) as error:
+        call(**{name: np.zeros(4)})
+    assert str(error.value) == f"{name} must have shape {shape}, each size at least 1, got (4,)"
+
+
 @pytest.mark.parametrize("name", BAD_ARRAYS)
 @every_wrong_array
 def test_wrong_type_or_value(name, spoil, error, message):
