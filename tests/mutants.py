@@ -86,7 +86,9 @@ MutationVisitor._skip_node_and_children = skip_others
 run = PytestRunner.run_tests
 
 def own_first(self, *, mutant_name, tests):
-    own = f"tests/test_{mutant_name.split('.')[1]}.py::" if mutant_name else ""
+    if not mutant_name:
+        return run(self, mutant_name=mutant_name, tests=tests)
+    own = f"tests/test_{mutant_name.split('.')[1]}.py::"
     parts = [[t for t in tests if t.startswith(own) == is_own] for is_own in (True, False)]
     codes = (run(self, mutant_name=mutant_name, tests=part) for part in parts if part)
     return next(filter(None, codes), 0)
