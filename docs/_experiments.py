@@ -16,6 +16,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from multiprocessing import get_context
@@ -57,6 +58,22 @@ SETTINGS = {
         "clip by": "norm",
         "optimizer": "Adam",
         "rate": {"LSTM": 0.01, "other": 0.001},
+        "solved": 0.05,
+    },
+    "adding without late marks": {
+        "task": "adding without late marks",
+        "seeds": 5,
+        "lengths": [100],
+        "networks": ["LSTM, bias 1", "LSTM, chrono"],
+        "hidden": 50,
+        "inputs": "Keras",
+        "readout": "Glorot",
+        "batch": 16,
+        "steps": 2000,
+        "clip": [1.0],
+        "clip by": "norm",
+        "optimizer": "Adam",
+        "rate": 0.01,
         "solved": 0.05,
     },
     "temporal order": {
@@ -161,6 +178,24 @@ SETTINGS = {
         "rate": 0.01,
         "solved": 0.05,
     },
+}
+
+
+def without_late_marks(length, batch, rng):
+    """Return inputs and targets as `adding` does, with the second mark in the third quarter."""
+    x, column = np.zeros((length, batch, 2)), np.arange(batch)
+    x[..., 0] = rng.random((length, batch))
+    first = rng.integers(0, length // 2, batch)
+    second = rng.integers(length // 2, 3 * length // 4, batch)
+    x[first, column, 1] = x[second, column, 1] = 1.0
+    return x, (x[first, column, 0] + x[second, column, 0])[:, None]
+
+
+TASKS = {
+    "adding": rn.adding,
+    "adding without late marks": replace(rn.adding, generate=without_late_marks),
+    "temporal order": rn.temporal_order,
+    "copying": rn.copying,
 }
 
 
@@ -293,7 +328,7 @@ def run(experiment, network, length, clip, seed, steps=None):
     setting = {key: chosen(value, network) for key, value in SETTINGS[experiment].items()}
     streams = np.random.SeedSequence(seed).spawn(4)
     rng, W_x_rng, W_h_rng, W_y_rng = map(np.random.default_rng, streams)
-    task = {"adding": rn.adding, "temporal order": rn.temporal_order, "copying": rn.copying}[setting["task"]]
+    task = TASKS[setting["task"]]
     H, steps = setting["hidden"], steps or setting["steps"]
     net = make_network(network, task.inputs, H, length, setting["inputs"], W_x_rng, W_h_rng)
     W_y = draw((task.outputs, H), setting["readout"], W_y_rng)
