@@ -79,7 +79,7 @@ SETTINGS = {
     "temporal order": {
         "task": "temporal order",
         "seeds": 5,
-        "lengths": [20, 30, 40, 60, 100],
+        "lengths": [20, 30, 40, 60],
         "networks": ["tanh, orthogonal"],
         "hidden": 50,
         "inputs": "Glorot",
@@ -98,7 +98,6 @@ SETTINGS = {
         "lengths": [20, 100],
         "networks": [
             "LSTM, bias 1",
-            "LSTM, chrono",
             "linear, orthogonal",
             "linear, identity",
             "tanh, orthogonal",
