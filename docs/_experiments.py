@@ -115,7 +115,7 @@ SETTINGS = {
     },
     "copying as Arjovsky 2016": {
         "task": "copying",
-        "seeds": 3,
+        "seeds": 1,
         "lengths": [100],
         "networks": ["LSTM, bias 1", "tanh, Glorot"],
         "hidden": {"LSTM": 40, "other": 80},
@@ -131,7 +131,7 @@ SETTINGS = {
     },
     "adding as Le 2015": {
         "task": "adding",
-        "seeds": 3,
+        "seeds": 1,
         "lengths": [50],
         "networks": ["IRNN"],
         "hidden": 100,
