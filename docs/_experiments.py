@@ -1,4 +1,4 @@
-"""The long runs of the page "Published results, run again": `make experiments` writes their results.
+"""The long runs of `docs/experiments.md`: `make experiments` writes their results.
 
 A run depends on its arguments alone: everything is drawn from the seed, and one thread computes. So it gives
 the same numbers again on the same machine, in whatever process. Another experiment is another entry of
@@ -76,6 +76,22 @@ SETTINGS = {
         "rate": 0.01,
         "solved": 0.05,
     },
+    "adding from small weights": {
+        "task": "adding",
+        "seeds": 5,
+        "lengths": [50],
+        "networks": ["IRNN"],
+        "hidden": 50,
+        "inputs": 0.001,
+        "readout": 0.001,
+        "batch": 16,
+        "steps": 4000,
+        "clip": [1.0],
+        "clip by": "norm",
+        "optimizer": "Adam",
+        "rate": 0.01,
+        "solved": 0.05,
+    },
     "temporal order": {
         "task": "temporal order",
         "seeds": 5,
@@ -90,6 +106,22 @@ SETTINGS = {
         "clip by": "norm",
         "optimizer": "SGD",
         "rate": 0.1,
+        "solved": 0.05,
+    },
+    "temporal order at 0.01": {
+        "task": "temporal order",
+        "seeds": 5,
+        "lengths": [20, 30, 40, 60],
+        "networks": ["tanh, orthogonal"],
+        "hidden": 50,
+        "inputs": "Glorot",
+        "readout": "Glorot",
+        "batch": 20,
+        "steps": 4000,
+        "clip": [1.0, None],
+        "clip by": "norm",
+        "optimizer": "SGD",
+        "rate": 0.01,
         "solved": 0.05,
     },
     "copying": {
@@ -115,7 +147,7 @@ SETTINGS = {
     },
     "copying as Arjovsky 2016": {
         "task": "copying",
-        "seeds": 1,
+        "seeds": 3,
         "lengths": [100],
         "networks": ["LSTM, bias 1", "tanh, Glorot"],
         "hidden": {"LSTM": 40, "other": 80},
@@ -131,7 +163,7 @@ SETTINGS = {
     },
     "adding as Le 2015": {
         "task": "adding",
-        "seeds": 1,
+        "seeds": 3,
         "lengths": [50],
         "networks": ["IRNN"],
         "hidden": 100,
