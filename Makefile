@@ -26,7 +26,7 @@ help:
 	@echo "make live        serve the site, rebuild and reload on every save"
 	@echo "make bench       time the package beside bare matrix products, and PyTorch if installed"
 	@echo "make mutants     change the numerics in thousands of ways, and see that a test notices (an hour)"
-	@echo "make experiments do the long runs of the experiments page again (a quarter of an hour)"
+	@echo "make experiments do the long runs of the experiments page again (half an hour or more)"
 	@echo "                 (on a Dask cluster: make experiments SCHEDULER=tcp://address:8786)"
 	@echo "make linkcheck   try every outside link (needs the internet)"
 	@echo "make clean       delete what was built; the environment in .venv stays"

@@ -1,4 +1,4 @@
-"""The long runs of the page "Published results, run again": `make experiments` writes their results.
+"""The long runs of `docs/experiments.md`: `make experiments` writes their results.
 
 A run depends on its arguments alone: everything is drawn from the seed, and one thread computes. So it gives
 the same numbers again on the same machine, in whatever process. Another experiment is another entry of
@@ -15,6 +15,8 @@ import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from multiprocessing import get_context
@@ -26,106 +28,332 @@ import rnn_notes as rn
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "rnn_notes" / "data" / "experiments.json"
-SEEDS = range(5)
-HIDDEN = 50
-BLOCK = 200  # updates that one point of a learning curve averages
+POINTS = 20  # of a learning curve
+SHARES = 10  # a gradient is measured at every tenth of the sequence
 
+# A value that differs between networks is a dict: of the beginnings of their names, and "other".
 SETTINGS = {
     "adding": {
+        "task": "adding",
+        "seeds": 5,
         "lengths": [50, 100, 150],
         "networks": [
             "LSTM, bias 1",
             "LSTM, bias 0",
             "LSTM, chrono",
             "IRNN",
+            "IRNN, 0.001",
+            "ReLU, orthogonal",
+            "tanh, identity",
             "tanh, orthogonal",
             "tanh, Glorot",
             "tanh, N(0, 1)",
         ],
+        "hidden": 50,
+        "inputs": {"LSTM": "Keras", "IRNN, 0.001": 0.001, "other": 0.1},
+        "readout": {"IRNN, 0.001": 0.001, "other": "Glorot"},
         "batch": 16,
         "steps": 2000,
         "clip": [1.0],
+        "clip by": "norm",
         "optimizer": "Adam",
-        "rates": {"LSTM": 0.01, "other": 0.001},
+        "rate": {"LSTM": 0.01, "other": 0.001},
+        "solved": 0.05,
+    },
+    "adding without late marks": {
+        "task": "adding without late marks",
+        "seeds": 5,
+        "lengths": [100],
+        "networks": ["LSTM, bias 1", "LSTM, chrono"],
+        "hidden": 50,
+        "inputs": "Keras",
+        "readout": "Glorot",
+        "batch": 16,
+        "steps": 2000,
+        "clip": [1.0],
+        "clip by": "norm",
+        "optimizer": "Adam",
+        "rate": 0.01,
+        "solved": 0.05,
+    },
+    "adding from small weights": {
+        "task": "adding",
+        "seeds": 5,
+        "lengths": [50],
+        "networks": ["IRNN"],
+        "hidden": 50,
+        "inputs": 0.001,
+        "readout": 0.001,
+        "batch": 16,
+        "steps": 4000,
+        "clip": [1.0],
+        "clip by": "norm",
+        "optimizer": "Adam",
+        "rate": 0.01,
+        "solved": 0.05,
     },
     "temporal order": {
-        "lengths": [20, 30, 40, 60, 100],
+        "task": "temporal order",
+        "seeds": 5,
+        "lengths": [20, 30, 40, 60],
         "networks": ["tanh, orthogonal"],
+        "hidden": 50,
+        "inputs": "Glorot",
+        "readout": "Glorot",
         "batch": 20,
         "steps": 4000,
         "clip": [1.0, None],
+        "clip by": "norm",
         "optimizer": "SGD",
-        "rates": {"other": 0.1},
+        "rate": 0.1,
+        "solved": 0.05,
+    },
+    "temporal order at 0.01": {
+        "task": "temporal order",
+        "seeds": 5,
+        "lengths": [20, 30, 40, 60],
+        "networks": ["tanh, orthogonal"],
+        "hidden": 50,
+        "inputs": "Glorot",
+        "readout": "Glorot",
+        "batch": 20,
+        "steps": 4000,
+        "clip": [1.0, None],
+        "clip by": "norm",
+        "optimizer": "SGD",
+        "rate": 0.01,
+        "solved": 0.05,
     },
     "copying": {
+        "task": "copying",
+        "seeds": 5,
         "lengths": [20, 100],
-        "networks": ["LSTM, bias 1", "LSTM, chrono", "identity, orthogonal", "tanh, orthogonal"],
+        "networks": [
+            "LSTM, bias 1",
+            "linear, orthogonal",
+            "linear, identity",
+            "tanh, orthogonal",
+        ],
+        "hidden": 50,
+        "inputs": {"LSTM": "Keras", "other": "Glorot"},
+        "readout": "Glorot",
         "batch": 20,
         "steps": 1000,
         "clip": [1.0],
+        "clip by": "norm",
         "optimizer": "Adam",
-        "rates": {"LSTM": 0.01, "other": 0.001},
+        "rate": {"LSTM": 0.01, "other": 0.001},
+        "solved": 0.05,
+    },
+    "copying as Arjovsky 2016": {
+        "task": "copying",
+        "seeds": 3,
+        "lengths": [100],
+        "networks": ["LSTM, bias 1", "tanh, Glorot"],
+        "hidden": {"LSTM": 40, "other": 80},
+        "inputs": "Glorot",
+        "readout": "Glorot",
+        "batch": 20,
+        "steps": 10_000,
+        "clip": [1.0],
+        "clip by": "value",
+        "optimizer": "RMSprop",
+        "rate": 0.001,
+        "solved": 0.05,
+    },
+    "adding as Le 2015": {
+        "task": "adding",
+        "seeds": 3,
+        "lengths": [50],
+        "networks": ["IRNN"],
+        "hidden": 100,
+        "inputs": 0.001,
+        "readout": 0.001,
+        "batch": 16,
+        "steps": 30_000,
+        "clip": [10.0],
+        "clip by": "norm",
+        "optimizer": "SGD",
+        "rate": 0.01,
+        "solved": 0.05,
     },
 }
 
 
+def without_late_marks(length, batch, rng):
+    """Return inputs and targets as `adding` does, with the second mark in the third quarter."""
+    x, column = np.zeros((length, batch, 2)), np.arange(batch)
+    x[..., 0] = rng.random((length, batch))
+    first = rng.integers(0, length // 2, batch)
+    second = rng.integers(length // 2, 3 * length // 4, batch)
+    x[first, column, 1] = x[second, column, 1] = 1.0
+    return x, (x[first, column, 0] + x[second, column, 0])[:, None]
+
+
+TASKS = {
+    "adding": rn.adding,
+    "adding without late marks": replace(rn.adding, generate=without_late_marks),
+    "temporal order": rn.temporal_order,
+    "copying": rn.copying,
+}
+
+
+class RMSprop:
+    """w ← w - α g / √r, with the running mean r ← 0.9 r + 0.1 g² (Tieleman and Hinton 2012).
+
+    As in the code of Arjovsky, Shah and Bengio, https://github.com/amarshah/complex_RNN: r begins at 0.001.
+    They add no number to the root; ours keeps the quotient finite where all gradients were 0.
+    """
+
+    def __init__(self, learning_rate):
+        self.learning_rate, self._mean_squares = learning_rate, {}
+
+    def step(self, parameters, gradients):
+        """Update the parameters, in place."""
+        for name, w in parameters.items():
+            g, before = gradients[name], self._mean_squares.get(name, 0.001)
+            r = self._mean_squares[name] = 0.9 * before + 0.1 * g * g
+            w -= self.learning_rate * g / (np.sqrt(r) + 1e-8)
+
+
 def runs():
-    """Return every run as a tuple (task, network, length, clip, seed), the most expensive first."""
+    """Return every run as a tuple (experiment, network, length, clip, seed).
+
+    First our own settings, then the papers', seed by seed.
+    """
     every = [
-        (task, network, length, clip, seed)
-        for task, setting in SETTINGS.items()
+        (experiment, network, length, clip, seed)
+        for experiment, setting in SETTINGS.items()
         for network in setting["networks"]
         for length in setting["lengths"]
         for clip in setting["clip"]
-        for seed in SEEDS
+        for seed in range(setting["seeds"])
     ]
-    return sorted(every, key=lambda run: (not run[1].startswith("LSTM"), -run[2]))
+    return sorted(every, key=lambda run: 1 + run[-1] if " as " in run[0] else 0)
 
 
-def make_network(name, inputs, length, rng):
-    """Return an untrained network in float32: "LSTM, ..." with its forget bias, or an `RNN`."""
-    H, kind, start = HIDDEN, *name.partition(", ")[::2]
+def chosen(value, network):
+    """Return what a value of a setting is for one network."""
+    if not isinstance(value, dict):
+        return value
+    return next((v for name, v in value.items() if network.startswith(name)), value["other"])
+
+
+def draw(shape, std, rng):
+    """Return a float32 matrix: from N(0, `std`²), or uniform after Glorot if that is its name."""
+    if std == "Glorot":
+        return rn.glorot_uniform(shape, rng, dtype=np.float32)
+    return rn.random_normal(shape, rng, std=std, dtype=np.float32)
+
+
+def make_network(name, inputs, hidden, length, std, W_x_rng, W_h_rng):
+    """Return an untrained network in float32: "LSTM, ..." with its forget bias, or an `RNN`.
+
+    Two networks of one kind that start from the same generators differ in what their names say, and in
+    nothing else.
+    """
+    H, kind, start = hidden, *name.partition(", ")[::2]
     if kind == "LSTM":
-        weights = rn.framework_default("keras", inputs, H, rng, gates=4, dtype=np.float32)
+        if std == "Keras":
+            weights = rn.framework_default("keras", inputs, H, W_x_rng, gates=4, dtype=np.float32)
+        else:
+            W_x = [draw((H, inputs), std, W_x_rng) for _ in range(4)]
+            W_h = [draw((H, H), std, W_h_rng) for _ in range(4)]
+            b = np.zeros(4 * H, np.float32)
+            weights = {"W_x": np.concatenate(W_x), "W_h": np.concatenate(W_h), "b": b}
         if start == "chrono":  # b_f = ln U(1, T - 1) and b_i = -b_f, T the longest dependence
-            b_f = np.log(rng.uniform(1, length - 1, H))
+            b_f = np.log(W_h_rng.uniform(1, length - 1, H))
             weights["b"][:H], weights["b"][H : 2 * H] = -b_f, b_f
         else:
             weights["b"][H : 2 * H] = float(start.removeprefix("bias "))
         return rn.LSTM(**weights)
     if kind == "IRNN":
-        W_x = rn.random_normal((H, inputs), rng, std=0.1, dtype=np.float32)
-        return rn.RNN(W_x, rn.identity_matrix(H, dtype=np.float32), np.zeros(H, np.float32), "relu")
-    initializer = {"orthogonal": "orthogonal", "Glorot": "glorot", "N(0, 1)": "normal"}[start]
-    W_x = rn.glorot_uniform((H, inputs), rng, dtype=np.float32)
-    W_h = rn.INITIALIZERS[initializer](H, rng, dtype=np.float32)
-    return rn.RNN(W_x, W_h, np.zeros(H, np.float32), kind)
+        kind, start = "ReLU", "identity"
+    if start == "sparse":  # in each column 15 entries that are not 0, and a spectral radius of 0.95
+        W_h = rn.random_normal((H, H), W_h_rng, std=0.01)
+        for column in W_h.T:
+            column[W_h_rng.permutation(H)[15:]] = 0
+        W_h = (0.95 / rn.spectral_radius(W_h) * W_h).astype(np.float32)
+    elif start.startswith("N(0, "):
+        W_h = rn.random_normal((H, H), W_h_rng, std=float(start[5:-1]), dtype=np.float32)
+    else:
+        W_h = rn.INITIALIZERS[start.lower()](H, W_h_rng, dtype=np.float32)
+    activation = {"ReLU": "relu", "linear": "identity", "tanh": "tanh"}[kind]
+    W_x = draw((H, inputs), std, W_x_rng)
+    return rn.RNN(W_x, W_h, np.zeros(H, np.float32), activation)
 
 
-def run(task, network, length, clip, seed, steps=None):
-    """Train one network and return what the page needs, as a dict."""
-    setting, rng = SETTINGS[task], np.random.default_rng(seed)
-    problem = {"adding": rn.adding, "temporal order": rn.temporal_order, "copying": rn.copying}[task]
-    net = make_network(network, problem.inputs, length, rng)
-    W_y = rn.glorot_uniform((problem.outputs, HIDDEN), rng, dtype=np.float32)
-    readout = rn.Readout(W_y, np.zeros(problem.outputs, np.float32))
-    rate = setting["rates"].get(network.split(",")[0], setting["rates"]["other"])
+def measure(net, readout, task, x, target):
+    """Return what the gradient of the loss of one batch is, in float64.
+
+    Along all paths: the norm of ∂L/∂s, s all that goes on from a step (the h of an `RNN`; h and c of an
+    `LSTM`), at the last step and at every tenth of the steps before; and norm and largest entry of the
+    gradients of the parameters together. Where the task reads every step, L is for ∂L/∂s the loss at the last
+    ten, the symbols that `copying` asks for.
+    """
+    net, readout = copy(net), copy(readout)
+    for part in net, readout:
+        for name, w in part.parameters().items():
+            setattr(part, name, w.astype(np.float64))
+    T, state = len(x), net.forward(x)
+    h = net.hidden(state)
+    read = h[1:] if task.every_step else h[-1]
+    _, dy = task.loss(readout.forward(read), target)
+    last = readout.backward(read, dy)
+    first = net.backward(x, state, last.h)
+    gradients = {name: getattr(first, name) for name in net.parameters()}
+    gradients |= {name: getattr(last, name) for name in readout.parameters()}
+    dh = last.h
+    if task.every_step:
+        dh[:-10] = 0
+    norms = [rn.global_norm(dh[-1] if task.every_step else dh)]
+    for t in reversed(range(0, T, T // SHARES)):
+        rest = h[t:] if isinstance(net, rn.RNN) else rn.LSTMState(h[t:], state.c[t:], state.gates[t:])
+        back = net.backward(x[t:], rest, dh[t:] if task.every_step else dh)
+        norms.append(rn.global_norm([back.h0, back.c0] if hasattr(back, "c0") else back.h0))
+    return {
+        "norms": [_digits(norm) for norm in norms],
+        "norm": _digits(rn.global_norm(gradients)),
+        "largest": _digits(max(abs(g).max() for g in gradients.values())),
+    }
+
+
+def run(experiment, network, length, clip, seed, steps=None):
+    """Train one network and return what the page needs, as a dict.
+
+    The sequences have a generator of their own, and so have the input weights, the recurrent weights and the
+    readout: runs with the same seed see the same sequences, whatever their networks draw.
+    """
+    setting = {key: chosen(value, network) for key, value in SETTINGS[experiment].items()}
+    streams = np.random.SeedSequence(seed).spawn(4)
+    rng, W_x_rng, W_h_rng, W_y_rng = map(np.random.default_rng, streams)
+    task = TASKS[setting["task"]]
+    H, steps = setting["hidden"], steps or setting["steps"]
+    net = make_network(network, task.inputs, H, length, setting["inputs"], W_x_rng, W_h_rng)
+    W_y = draw((task.outputs, H), setting["readout"], W_y_rng)
+    readout = rn.Readout(W_y, np.zeros(task.outputs, np.float32))
+    batch = task(length, setting["batch"], np.random.default_rng(streams[0]))
+    at_start = measure(net, readout, task, *batch)
+    optimizer = {"Adam": rn.Adam, "SGD": rn.SGD, "RMSprop": RMSprop}[setting["optimizer"]]
     start = time.thread_time()
     history = rn.fit(
         net,
         readout,
-        problem,
-        getattr(rn, setting["optimizer"])(rate),
+        task,
+        optimizer(setting["rate"]),
         rng,
         length=length,
         batch=setting["batch"],
-        steps=steps or setting["steps"],
+        steps=steps,
         clip=clip,
+        clip_with={"norm": rn.clip_by_norm, "value": rn.clip_by_value}[setting["clip by"]],
+        solved=setting["solved"],
         progress=False,
     )
-    error = history.error
+    seconds = time.thread_time() - start
+    error, block = history.error, max(steps // POINTS, 1)
     return {
-        "task": task,
+        "experiment": experiment,
         "network": network,
         "length": length,
         "clip": clip,
@@ -133,9 +361,11 @@ def run(task, network, length, clip, seed, steps=None):
         "outcome": history.outcome,
         "steps": len(error),
         "error": _digits(error[-50:].mean()) if len(error) else None,
-        "curve": [_digits(error[at : at + BLOCK].mean()) for at in range(0, len(error), BLOCK)],
+        "curve": [_digits(error[at : at + block].mean()) for at in range(0, len(error), block)],
         "largest_norm": _digits(history.gradient_norm.max()) if len(error) else None,
-        "seconds": round(time.thread_time() - start, 1),
+        "start": at_start,
+        "end": None if history.outcome == "diverged" else measure(net, readout, task, *batch),
+        "seconds": round(seconds, 1),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
 
@@ -240,12 +470,12 @@ def main():
         with workers(scheduler) as executor:
             for result in sweep(run, every, executor, journal):
                 done.append(result)
-                text = "{task}, {network}, {length}, clip {clip}, seed {seed}: {outcome}, {steps} steps"
+                text = "{experiment}, {network}, {length}, clip {clip}, seed {seed}: {outcome}, {steps} steps"
                 print(f"{len(done)}/{len(every)} ", text.format(**result), flush=True)
     except KeyboardInterrupt:
         sys.exit(f"stopped; the same command goes on after {len(done)} of {len(every)} runs")
     order = {key: place for place, key in enumerate(sorted(every, key=str))}
-    done.sort(key=lambda r: order[r["task"], r["network"], r["length"], r["clip"], r["seed"]])
+    done.sort(key=lambda r: order[r["experiment"], r["network"], r["length"], r["clip"], r["seed"]])
     document = {
         "command": "make experiments",
         "commit": commit,
@@ -253,9 +483,8 @@ def main():
         "machine": "; ".join(sorted({result.pop("machine") for result in done})),
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "seeds": list(SEEDS),
-        "block": BLOCK,
-        "hidden": HIDDEN,
+        "points": POINTS,
+        "shares": SHARES,
         "settings": SETTINGS,
     }
     rows = ",\n".join(json.dumps(row, sort_keys=True, separators=(",", ":")) for row in done)

@@ -246,6 +246,14 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([[[1.0, 1.5], [0.0, -0.5]], [0.5]], "shares must not be negative"),
     ],
     "unrolled_gru": [([1], "steps")],
+    "errors_by_gradient": [
+        ([[TWO], [THREE], ["a"], ["left"]], "shares must have shape"),
+        ([[0 * TWO], [TWO], ["a"], ["left"]], "gradients must be positive"),
+        ([[TWO], [-TWO], ["a"], ["left"]], "shares must be positive"),
+        ([[TWO], [TWO], [], ["left"]], "labels"),
+        ([[TWO], [TWO], ["a"], []], "places must name"),
+        ([[TWO], [TWO], ["a"], ["beside"]], "places must be of"),
+    ],
     "errors_by_network": [
         ([GRID, ["a"], ["b"]], "shares must have shape"),
         ([[0 * GRID], ["a", "b"], ["c"]], "shares must be positive"),

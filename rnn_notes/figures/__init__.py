@@ -42,7 +42,7 @@ FIGURES = {  # module: its figures, in the order of the page
     "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
     "lstm": ("lstm_step", "unrolled_lstm"),
     "gru": ("state_shares", "unrolled_gru"),
-    "experiments": ("errors_by_network", "errors_by_length", "learning_curves"),
+    "experiments": ("errors_by_gradient", "errors_by_network", "errors_by_length", "learning_curves"),
 }
 _MODULES = {name: module for module, names in FIGURES.items() for name in names}
 

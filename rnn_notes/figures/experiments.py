@@ -15,6 +15,73 @@ WORSE = 1.25  # the share above which a run is drawn as worse than the baseline
 
 
 @styled
+def errors_by_gradient(
+    gradients: np.ndarray, shares: np.ndarray, labels: Sequence[str], places: Sequence[str]
+) -> Figure:
+    """Draw the error of every run after training over what its gradient was before.
+
+    Parameters
+    ----------
+    gradients : ndarray of shape (networks, runs)
+        What is left of the gradient at the far end, at the start of training: a ratio of norms, positive.
+    shares : ndarray of shape (networks, runs)
+        Error after training over the baseline, positive.
+    labels : sequence of str
+        The names of the networks.
+    places : sequence of {"above", "below", "left", "right"}
+        On which side of its marks each name stands.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from rnn_notes import figures
+    >>> figure = figures.errors_by_gradient([[1e-9, 1e-8]], [[0.05, 1.0]], ["LSTM"], ["right"])
+    >>> figure.axes[0].get_ylabel()
+    'error after training / baseline'
+    """
+    gradients = style.numbers("gradients", gradients, "networks", "runs", positive=True)
+    shares = style.numbers("shares", shares, len(gradients), gradients.shape[1], positive=True)
+    style.check_names("labels", labels, gradients)
+    style.check_names("places", places, gradients)
+    sides = {
+        "above": {"xytext": (0, 6), "ha": "center", "va": "bottom"},
+        "below": {"xytext": (0, -6), "ha": "center", "va": "top"},
+        "left": {"xytext": (-7, 0), "ha": "right", "va": "center"},
+        "right": {"xytext": (7, 0), "ha": "left", "va": "center"},
+    }
+    if not sides.keys() >= set(places):
+        raise ValueError(f"places must be of {sorted(sides)}, got {sorted(set(places) - sides.keys())}")
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.1))
+    style.guide(axes, 1)
+    axes.axvline(1, **GUIDE)
+    for x, y, label, place in zip(gradients, shares, labels, places, strict=True):
+        for among, color, marker, face in _outcomes(y):
+            axes.plot(x[among], y[among], marker, color=color, markerfacecolor=face, markersize=5)
+        far = {"above": y.max(), "below": y.min()}.get(place, np.median(y))
+        at = {"left": x.min(), "right": x.max()}.get(place, np.exp(np.log(x).mean()))
+        axes.annotate(label, (at, far), textcoords="offset points", **sides[place])
+    axes.set(xscale="log", yscale="log", ylabel="error after training / baseline")
+    axes.set_xlabel("left of the gradient at the first step, before training")
+    axes.yaxis.set_major_locator(FixedLocator([0.05, 0.1, 0.3, 1, 3, 10]))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.13, y=0.16)
+    return figure
+
+
+def _outcomes(shares):
+    """Return which of these shares are solved, near the baseline, worse; color, marker and face of each."""
+    return [
+        (shares < SOLVED, STEADY, "o", STEADY),
+        ((shares >= SOLVED) & (shares <= WORSE), INK, "o", "none"),
+        (shares > WORSE, GROWS, "^", GROWS),
+    ]
+
+
+@styled
 def errors_by_network(shares: np.ndarray, labels: Sequence[str], titles: Sequence[str]) -> Figure:
     """Draw the error of every run as a share of the baseline, one row for each network.
 
@@ -50,12 +117,7 @@ def errors_by_network(shares: np.ndarray, labels: Sequence[str], titles: Sequenc
         axes.axvline(1, **GUIDE)
         across = np.linspace(-0.22, 0.22, shares.shape[2]) if shares.shape[2] > 1 else np.zeros(1)
         x, y = np.sort(rows), np.arange(len(labels))[:, None] + across
-        for among, color, marker, face in [
-            (x < SOLVED, STEADY, "o", STEADY),
-            ((x >= SOLVED) & (x <= WORSE), INK, "o", "none"),
-            (x > WORSE, GROWS, "^", GROWS),
-            (np.isnan(x), GROWS, "x", GROWS),
-        ]:
+        for among, color, marker, face in [*_outcomes(x), (np.isnan(x), GROWS, "x", GROWS)]:
             at = np.where(np.isnan(x), high / 1.3, x)[among]
             axes.plot(at, y[among], marker, color=color, markerfacecolor=face, markersize=4)
         axes.set(xscale="log", xlim=(low, high))
