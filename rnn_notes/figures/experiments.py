@@ -68,7 +68,7 @@ def errors_by_gradient(
     axes.yaxis.set_major_locator(FixedLocator([0.05, 0.1, 0.3, 1, 3, 10]))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.margins(x=0.13, y=0.16)
+    axes.margins(x=0.18, y=0.16)
     return figure
 
 
