@@ -145,7 +145,7 @@ def norms_by_start(
         start: {"linestyle": line, "linewidth": 2.4 if line == "solid" else 1.6}
         for start, line in zip(starts, lines, strict=False)
     }
-    figure, grid = style.panels(list(norms), 2.1, columns=2, sharex=True, sharey=True)
+    figure, grid = style.panels(list(norms), 1.75, columns=2, sharex=True, sharey=True)
     for axes, (setting, by_start) in zip(grid, norms.items(), strict=True):
         for start, rows in by_start.items():
             name = f"norms[{setting!r}][{start!r}]"
