@@ -37,7 +37,7 @@ def gram_schmidt_steps(A: np.ndarray, along: np.ndarray, Q: np.ndarray) -> Figur
     """
     first, second = style.numbers("A", A, 2, 2).T
     along, Q = style.numbers("along", along, 2), style.numbers("Q", Q, 2, 2)
-    figure, (before, subtract, ready) = style.panels(["two columns", "subtract", "length one"], 2.3)
+    figure, (before, subtract, ready) = style.panels(["two columns", "subtract", "length one"], 1.9)
 
     def vector(axes, end, label, place, color=INK, start=(0, 0)):
         style.arrow(axes, start, end, color)
@@ -157,6 +157,12 @@ def norms_by_start(
         axes.label_outer()
     handles = [Line2D([], [], color=INK, **look) for look in looks.values()]
     figure.legend(
-        handles, starts, loc="outside upper center", ncols=len(starts), handlelength=2.2, columnspacing=1.3
+        handles,
+        starts,
+        loc="outside upper center",
+        ncols=len(starts),
+        handlelength=2,
+        handletextpad=0.5,
+        columnspacing=1,
     )
     return figure
