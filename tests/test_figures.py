@@ -299,6 +299,22 @@ def test_text_is_legible_on_a_phone(name):
         assert text.get_size() * 358 / (72 * style.WIDTH) >= 8 / 0.7, text
 
 
+@pytest.mark.parametrize("name", sorted(BAD_ARGUMENTS))
+def test_words_are_inside_the_picture(name):
+    """All but the numbers of the axes, some of which are kept beyond the ends and not drawn."""
+    example = doctest.DocTestFinder().find(getattr(figures, name), globs={})[0]
+    exec("".join(line.source for line in example.examples), example.globs)
+    figure = example.globs["figure"]
+    figure.draw_without_rendering()
+    sides = [getattr(axes, f"{side}axis", None) for axes in figure.axes for side in "xyz"]
+    numbers = {label for axis in filter(None, sides) for label in axis.get_majorticklabels()}
+    for text in set(figure.findobj(Text)) - numbers:
+        if text.get_text().strip():
+            box = text.get_window_extent()
+            assert box.x0 > -2 and box.x1 < figure.bbox.width + 2, text
+            assert box.y0 > -2 and box.y1 < figure.bbox.height + 2, text
+
+
 @pytest.mark.parametrize(
     ("ends", "color"),
     [

@@ -84,7 +84,7 @@ def vectors_and_images(vectors: np.ndarray, images: np.ndarray) -> Figure:
     """
     vectors = style.numbers("vectors", vectors, 2, "n")
     images = style.numbers("images", images, *vectors.shape)
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.1))
     reach = 1.12 * max(abs(vectors).max(), abs(images).max())
     style.plane(axes, reach, xlabel="$x_1$", ylabel="$x_2$")
     for x, y in zip(vectors.T, images.T, strict=True):
