@@ -94,8 +94,14 @@ def test_colors_differ_to_every_eye(eye, see):
         assert np.linalg.norm(seen[one] - seen[other]) > 15, (one, other)
 
 
-@pytest.mark.parametrize("see", [to_rgb, in_the_dark], ids=["light", "dark"])
-def test_the_valley_of_a_loss_is_outlined_in_both_themes(see):
+@pytest.mark.parametrize(("see", "page"), [(to_rgb, "white"), (in_the_dark, DARK)], ids=["light", "dark"])
+def test_no_norm_on_a_map_has_the_color_of_the_page(see, page):
+    for share in np.linspace(0, 1, 101):
+        assert contrast(see(style.NORMS(share)[:3]), to_rgb(page)) > 1.5
+
+
+@pytest.mark.parametrize(("see", "page"), [(to_rgb, "white"), (in_the_dark, DARK)], ids=["light", "dark"])
+def test_the_valley_of_a_loss_is_outlined_and_no_part_of_the_page(see, page):
     w, b = np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 1, 9))
     path = np.array([[0.2, 0.2], [0.4, 0.4]])
     axes = figures.steps_from_a_wall(w, b, w * b, path, path + 0.5, ["a", "b"]).axes[0]
@@ -104,6 +110,7 @@ def test_the_valley_of_a_loss_is_outlined_in_both_themes(see):
     low = [see(color[:3]) for color in zones.get_facecolor()[:2]]
     assert np.allclose(lines.levels, zones.levels)
     assert min(contrast(outline, color) for color in low) >= 3
+    assert min(contrast(to_rgb(page), color) for color in low) >= 1.15
 
 
 def test_settings_of_the_reader_stay():

@@ -98,7 +98,7 @@ def jacobian_norm_map(norms: np.ndarray) -> Figure:
     image = axes.imshow(logs, cmap=NORMS, vmin=-bound, vmax=bound, origin="lower", interpolation="none")
     axes.plot([-0.5, T + 0.5], [-0.5, T + 0.5], color=INK, linewidth=0.7)
     axes.set(xlabel="later step $t$", ylabel="earlier step $k$")
-    # Hatched, because in the dark theme, which inverts, a norm of 1 is as black as the page.
+    # Hatched, because no color would say that there is nothing.
     for above in np.arange(1, 16) * (T + 1) / 16:
         axes.plot([-0.5, T + 0.5 - above], [-0.5 + above, T + 0.5], color=FAINT, linewidth=0.3)
     words = "no path:\nthe future does not\nact on the past"

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from rnn_notes.figures import style
 from rnn_notes.figures.style import DASHED, FAINT, GROWS, INK, NORMS, PAPER, SHRINKS, STEADY, WIDTH, styled
 
-HEIGHTS = LinearSegmentedColormap.from_list("heights", ["#ffffff", FAINT])  # a loss, low to high
+HEIGHTS = LinearSegmentedColormap.from_list("heights", ["#dadad8", "#6c7278"])  # a loss, low to high
 
 
 @styled
@@ -126,8 +126,8 @@ def steps_from_a_wall(
     figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
     image = axes.contourf(b, w, loss, locator=plt.MaxNLocator(10), cmap=HEIGHTS)
     image.set_rasterized(True)
-    # Outlined, because in the dark theme, which inverts, low losses are nearly as black as the page.
-    axes.contour(b, w, loss, levels=image.levels, colors=FAINT, linewidths=0.7)
+    # Outlined, because neighboring zones are nearly of one gray.
+    axes.contour(b, w, loss, levels=image.levels, colors=INK, linewidths=0.5)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, ticks=plt.MaxNLocator(5))
     bar.set_label("loss $L$")
     bar.outline.set_visible(False)

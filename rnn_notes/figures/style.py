@@ -22,12 +22,13 @@ FONT = Path(__file__).with_name("LectureSerif-Regular.otf")
 # light and the dark theme, and different to every kind of color vision.
 INK = "#1c2024"  # text, axes, and what is neither
 FAINT = "#80868c"  # guides
-PAPER = "#f4f2ec"  # the ground of nodes, and the middle of the scale of norms
+PAPER = "#f4f2ec"  # the ground of nodes
+SAND = "#cfc6ae"  # a norm of 1 on a map: neither the white of the page nor, inverted, its black
 SHRINKS = "#2a52be"  # vanishing, and what the activation takes
 STEADY = "#00733c"  # norms that last
 GROWS = "#b84d00"  # exploding, and what W_h gives
 MARK, MARK_START = "#4a8fc4", "#d9732b"  # the mark's blue and orange, for light and dark grounds alike
-NORMS = LinearSegmentedColormap.from_list("norms", [SHRINKS, PAPER, GROWS])  # log norms around 0
+NORMS = LinearSegmentedColormap.from_list("norms", [SHRINKS, SAND, GROWS])  # log norms around 0
 
 DASHED = (0, (5, 2))
 GUIDE = {"color": FAINT, "linewidth": 0.7, "linestyle": (0, (4, 3)), "zorder": 1}
