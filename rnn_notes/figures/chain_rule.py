@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from rnn_notes._checks import check_integer
 from rnn_notes.figures import style
 from rnn_notes.figures.style import FAINT, GROWS, INK, NORMS, SHRINKS, WIDTH, styled
 
@@ -28,22 +29,15 @@ def unrolled_graph(steps: int = 4) -> Figure:
     >>> len(figure.axes)
     1
     """
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, got {steps!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
-    axes.set(xlim=(-0.3, steps + 1.1), ylim=(-1.5, 1.5), aspect="equal")
-    axes.axis("off")
-
-    def connect(start, end, color, bend=0.0):
-        style.arrow(axes, start, end, color, 0.9 if color == FAINT else 1.8, radius=0.27, bend=bend)
-
+    check_integer("steps", steps, 2)
+    figure, axes, add, connect = style.graph(2.6, (-0.3, steps + 1.1), (-1.5, 1.5))
     for t in range(steps + 1):
         here, before, weight = (t, 0), (t - 1, 0), (t - 0.5, -1.15)
-        style.node(axes, here, f"$h^{{({t})}}$")
+        add(here, f"$h^{{({t})}}$")
         if t == 0:
             continue
         connect(before, here, FAINT)
-        style.node(axes, weight, "$W_h$", GROWS)
+        add(weight, "$W_h$", GROWS)
         connect(weight, here, FAINT)
         connect(here, weight, GROWS, bend=-0.3)
         if t > 1:
@@ -51,7 +45,7 @@ def unrolled_graph(steps: int = 4) -> Figure:
             factor = rf"$\partial h^{{({t})}}\!/\partial h^{{({t - 1})}}$"
             axes.text(t - 0.5, 0.42, factor, ha="center", va="bottom", color=SHRINKS)
     end, loss = (steps, 0), (steps, 1.2)
-    style.node(axes, loss, f"$L^{{({steps})}}$")
+    add(loss, f"$L^{{({steps})}}$")
     connect(end, loss, FAINT)
     connect(loss, end, SHRINKS, bend=-0.3)
     factor = rf"$\partial L^{{({steps})}}\!/\partial h^{{({steps})}}$"

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from rnn_notes._checks import check_integer
 from rnn_notes.figures import style
 from rnn_notes.figures.style import FAINT, INK, PAPER, SHRINKS, STEADY, WIDTH, styled
 
@@ -84,22 +85,15 @@ def unrolled_gru(steps: int = 3) -> Figure:
     >>> len(figure.axes)
     1
     """
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, got {steps!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.7))
-    axes.set(xlim=(-0.4, 1.75 * steps + 2.3), ylim=(-0.45, 2.05), aspect="equal")
-    axes.axis("off")
-
-    def connect(start, end, color, width=1.5, bend=0.0):
-        style.arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=0.38, bend=bend)
-
+    check_integer("steps", steps, 2)
+    figure, axes, add, connect = style.graph(1.7, (-0.4, 1.75 * steps + 2.3), (-0.45, 2.05), radius=0.38)
     for t in range(steps + 1):
         h, made = (1.75 * t, 1.2), (1.75 * t - 0.875, 0)
         h_before = (h[0] - 1.75, h[1])
-        style.node(axes, h, f"$h^{{({t})}}$", radius=0.38)
+        add(h, f"$h^{{({t})}}$")
         if t == 0:
             continue
-        style.node(axes, made, "$r, z, n$", radius=0.38)
+        add(made, "$r, z, n$")
         connect(h_before, h, FAINT)
         connect(h_before, made, FAINT)
         connect(made, h, FAINT)
@@ -108,14 +102,9 @@ def unrolled_gru(steps: int = 3) -> Figure:
         connect(h, made, SHRINKS, bend=-0.3)
         connect(made, h_before, SHRINKS, bend=-0.3)
     loss = (h[0] + 1.3, h[1])
-    style.node(axes, loss, f"$L^{{({steps})}}$", radius=0.38)
+    add(loss, f"$L^{{({steps})}}$")
     connect(h, loss, FAINT)
     connect(loss, h, SHRINKS, bend=0.45)
-    axes.text(
-        made[0] + 1.05,
-        0.2,
-        "through gates and\ncandidate: slopes,\n$W_h$, and $1 - z$",
-        va="center",
-        color=SHRINKS,
-    )
+    words = "through gates and\ncandidate: slopes,\n$W_h$, and $1 - z$"
+    axes.text(made[0] + 1.05, 0.2, words, va="center", color=SHRINKS)
     return figure

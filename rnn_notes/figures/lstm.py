@@ -1,11 +1,11 @@
 """Figures of the lecture on the LSTM."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from rnn_notes._checks import check_integer
 from rnn_notes.figures import style
-from rnn_notes.figures.style import FAINT, INK, SHRINKS, STEADY, WIDTH, styled
+from rnn_notes.figures.style import FAINT, INK, SHRINKS, STEADY, styled
 
 
 @styled
@@ -40,9 +40,7 @@ def lstm_step(c_before: float, i: float, f: float, g: float, o: float) -> Figure
         ("write", r"$i \odot g$", [("$g$", g), ("$i$", i), ("$i g$", i * g)]),
         ("show", r"$o \odot \tanh c^{(t)}$", [(r"$\tanh$", c), ("$o$", o), ("$h^{(t)}$", o * c)]),
     ]
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.5))
-    axes.set(xlim=(-3, 4.6), ylim=(-4.7, 0.9), aspect="equal")
-    axes.axis("off")
+    figure, axes, add, connect = style.graph(3.5, (-3, 4.6), (-4.7, 0.9), radius=0.46)
     for row, (name, formula, chain) in enumerate(chains):
         y = -1.75 * row
         axes.text(-3, y, f"{name}:\n{formula}", va="center")
@@ -50,11 +48,11 @@ def lstm_step(c_before: float, i: float, f: float, g: float, o: float) -> Figure
         axes.text(1, y - 0.85, "$h^{(t-1)}$", ha="center", va="center")
         for place, (label, value) in enumerate(chain):
             here = (2 * place, y)
-            style.node(axes, here, label, radius=0.46)
+            add(here, label)
             if place:
-                style.arrow(axes, (2 * place - 2, y), here, INK, 1.5, radius=0.46)
+                connect((2 * place - 2, y), here, INK)
             if label in ("$i$", "$f$", "$g$", "$o$"):
-                style.arrow(axes, before, here, FAINT, 0.9, radius=0.46)
+                connect(before, here, FAINT)
             number = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
             axes.text(2 * place, y + 0.5, number, ha="center", va="bottom")
     return figure
@@ -80,20 +78,13 @@ def unrolled_lstm(steps: int = 3) -> Figure:
     >>> len(figure.axes)
     1
     """
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, got {steps!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.35))
-    axes.set(xlim=(-0.3, 1.35 * steps + 1.3), ylim=(-0.65, 2.05), aspect="equal")
-    axes.axis("off")
-
-    def connect(start, end, color, width=1.5, bend=0.0):
-        style.arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=0.27, bend=bend)
-
+    check_integer("steps", steps, 2)
+    figure, axes, add, connect = style.graph(2.35, (-0.3, 1.35 * steps + 1.3), (-0.65, 2.05))
     for t in range(steps + 1):
         h, c = (1.35 * t, 0), (1.35 * t, 1.25)
         h_before, c_before = (h[0] - 1.35, 0), (h[0] - 1.35, 1.25)
-        style.node(axes, c, f"$c^{{({t})}}$")
-        style.node(axes, h, f"$h^{{({t})}}$")
+        add(c, f"$c^{{({t})}}$")
+        add(h, f"$h^{{({t})}}$")
         if t == 0:
             continue
         connect(c_before, c, FAINT)
@@ -106,7 +97,7 @@ def unrolled_lstm(steps: int = 3) -> Figure:
         connect(c, h_before, SHRINKS, bend=0.12)
         connect(h, h_before, SHRINKS, bend=-0.42)
     loss = (h[0] + 0.95, 0)
-    style.node(axes, loss, f"$L^{{({steps})}}$")
+    add(loss, f"$L^{{({steps})}}$")
     connect(h, loss, FAINT)
     connect(loss, h, SHRINKS, bend=-0.42)
     axes.text(c[0] + 0.38, 1.25, "the cell path", color=STEADY, va="center")

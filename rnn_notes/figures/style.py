@@ -1,7 +1,7 @@
 """One look for every figure: its face and sizes, what each color means, what is drawn again and again."""
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec
 
@@ -241,3 +241,21 @@ def arrow(
     look = {"color": color, "linewidth": width, "arrowstyle": "-|>", "mutation_scale": 7 + 2 * width}
     shape = {"connectionstyle": f"arc3,rad={bend}", "shrinkA": 0, "shrinkB": 0, "clip_on": False}
     axes.add_patch(FancyArrowPatch(start, end, **look | shape | settings))
+
+
+def graph(
+    height: float, x: tuple[float, float], y: tuple[float, float], radius: float = 0.27
+) -> tuple[Figure, Axes, Callable, Callable]:
+    """Return a figure, axes with nothing but these limits, and what draws a node and an arrow between two.
+
+    Call ``add(at, label, color)`` and ``connect(start, end, color, width, bend=bend)``. What is FAINT goes
+    forward, and is thin.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, height))
+    axes.set(xlim=x, ylim=y, aspect="equal")
+    axes.axis("off")
+
+    def connect(start, end, color, width=1.6, *, bend=0.0):
+        arrow(axes, start, end, color, 0.9 if color == FAINT else width, radius=radius, bend=bend)
+
+    return figure, axes, partial(node, axes, radius=radius), connect
