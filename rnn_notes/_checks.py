@@ -124,7 +124,7 @@ def _all_finite(value):
     """
     if value.size > 2**14:
         flat = value.ravel("K")
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore"):
             if np.isfinite(np.dot(flat, flat)):
                 return True
     return np.isfinite(value).all()

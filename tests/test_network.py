@@ -538,7 +538,9 @@ def test_bfloat16_is_refused_with_the_reason_and_what_to_do():
 def test_swapped_bytes_are_named_and_the_advice_works(dtype):
     swapped = np.ones((4, 3)).astype(np.dtype(dtype).newbyteorder())
     name = np.dtype(dtype).name
-    with pytest.raises(TypeError, match=rf"byte order .* convert it with .astype\('{name}'\)$"):
+    with pytest.raises(
+        TypeError, match=rf"float64, got [<>]f\d: its byte order .* with .astype\('{name}'\)$"
+    ):
         RNN(swapped, np.zeros((4, 4), dtype), np.zeros(4, dtype))
     rnn = RNN(swapped.astype(name), np.zeros((4, 4), dtype), np.zeros(4, dtype))
     for other in (np.float16, np.dtype(np.float32).newbyteorder(), np.dtype(np.float64).newbyteorder()):
@@ -557,6 +559,11 @@ def test_weights_of_another_kind_are_called_so(kind, given_kind, H):
     message = str(error.value)
     assert message.startswith("W_h must have shape (")
     assert f"for {article[kind]}, and this is one of {article[given_kind]}, got ({rows}, {H})" in message
+
+
+def test_rows_that_the_units_do_not_divide_are_no_gates():
+    with pytest.raises(ValueError, match=r"^W_h must have shape \(7, 7\), got \(7, 2\)$"):
+        RNN(np.zeros((7, 3)), np.zeros((7, 2)), np.zeros(7))
 
 
 TOO_LONG = 10**5000  # Python writes no integer of more than 4,300 digits
