@@ -152,11 +152,8 @@ class RMSprop:
 
 
 def runs():
-    """Return every run as a tuple (experiment, network, length, clip, seed).
-
-    First our own settings, then the papers', seed by seed.
-    """
-    every = [
+    """Return every run as a tuple (experiment, network, length, clip, seed)."""
+    return [
         (experiment, network, length, clip, seed)
         for experiment, setting in SETTINGS.items()
         for network in setting["networks"]
@@ -164,7 +161,6 @@ def runs():
         for clip in setting["clip"]
         for seed in range(setting["seeds"])
     ]
-    return sorted(every, key=lambda run: 1 + run[-1] if " as " in run[0] else 0)
 
 
 def chosen(value, network):
@@ -174,14 +170,14 @@ def chosen(value, network):
     return next((v for name, v in value.items() if network.startswith(name)), value["other"])
 
 
-def draw(shape, std, rng):
-    """Return a float32 matrix: from N(0, `std`²), or uniform after Glorot if that is its name."""
-    if std == "Glorot":
+def draw(shape, law, rng):
+    """Return a float32 matrix: uniform after "Glorot", or from N(0, `law`²)."""
+    if law == "Glorot":
         return rn.glorot_uniform(shape, rng, dtype=np.float32)
-    return rn.random_normal(shape, rng, std=std, dtype=np.float32)
+    return rn.random_normal(shape, rng, std=law, dtype=np.float32)
 
 
-def make_network(name, inputs, hidden, length, std, W_x_rng, W_h_rng):
+def make_network(name, inputs, hidden, length, law, W_x_rng, W_h_rng):
     """Return an untrained network in float32: "LSTM, ..." with its forget bias, or an `RNN`.
 
     Two networks of one kind that start from the same generators differ in what their names say, and in
@@ -189,11 +185,11 @@ def make_network(name, inputs, hidden, length, std, W_x_rng, W_h_rng):
     """
     H, kind, start = hidden, *name.partition(", ")[::2]
     if kind == "LSTM":
-        if std == "Keras":
+        if law == "Keras":  # which draws all from the first generator
             weights = rn.framework_default("keras", inputs, H, W_x_rng, gates=4, dtype=np.float32)
         else:
-            W_x = [draw((H, inputs), std, W_x_rng) for _ in range(4)]
-            W_h = [draw((H, H), std, W_h_rng) for _ in range(4)]
+            W_x = [draw((H, inputs), law, W_x_rng) for _ in range(4)]
+            W_h = [draw((H, H), law, W_h_rng) for _ in range(4)]
             b = np.zeros(4 * H, np.float32)
             weights = {"W_x": np.concatenate(W_x), "W_h": np.concatenate(W_h), "b": b}
         if start == "chrono":  # b_f = ln U(1, T - 1) and b_i = -b_f, T the longest dependence
@@ -204,17 +200,10 @@ def make_network(name, inputs, hidden, length, std, W_x_rng, W_h_rng):
         return rn.LSTM(**weights)
     if kind == "IRNN":
         kind, start = "ReLU", "identity"
-    if start == "sparse":  # in each column 15 entries that are not 0, and a spectral radius of 0.95
-        W_h = rn.random_normal((H, H), W_h_rng, std=0.01)
-        for column in W_h.T:
-            column[W_h_rng.permutation(H)[15:]] = 0
-        W_h = (0.95 / rn.spectral_radius(W_h) * W_h).astype(np.float32)
-    elif start.startswith("N(0, "):
-        W_h = rn.random_normal((H, H), W_h_rng, std=float(start[5:-1]), dtype=np.float32)
-    else:
-        W_h = rn.INITIALIZERS[start.lower()](H, W_h_rng, dtype=np.float32)
+    initializer = {"N(0, 1)": "normal"}.get(start, start.lower())
+    W_h = rn.INITIALIZERS[initializer](H, W_h_rng, dtype=np.float32)
     activation = {"ReLU": "relu", "linear": "identity", "tanh": "tanh"}[kind]
-    W_x = draw((H, inputs), std, W_x_rng)
+    W_x = draw((H, inputs), law, W_x_rng)
     return rn.RNN(W_x, W_h, np.zeros(H, np.float32), activation)
 
 
@@ -256,8 +245,8 @@ def measure(net, readout, task, x, target):
 def run(experiment, network, length, clip, seed, steps=None):
     """Train one network and return what the page needs, as a dict.
 
-    The sequences have a generator of their own, and so have the input weights, the recurrent weights and the
-    readout: runs with the same seed see the same sequences, whatever their networks draw.
+    Sequences, input weights, recurrent weights and readout have a generator each: runs with the same seed see
+    the same sequences, whatever their networks draw.
     """
     setting = {key: chosen(value, network) for key, value in SETTINGS[experiment].items()}
     streams = np.random.SeedSequence(seed).spawn(4)

@@ -177,18 +177,18 @@ def check_overflow(given=None, **results):
     return False
 
 
-def check_states(parameters, x, **states):
-    """Raise unless parameters, input and states are finite, and so are the sums before the activations.
+def check_sums(parameters, x, h):
+    """Raise unless all is finite: parameters, input, states, and the sums of sizes before the activations.
 
     The states do not show it all: of an infinite sum, tanh makes 1, and relu makes 0 of minus infinity. With
     a finite sum of squares no sum can overflow, for abs(W x) <= ‖W‖ ‖x‖ <= (‖W‖² + ‖x‖²)/2. Otherwise the
     sums of the absolute values decide, which are above all partial sums, in any order.
     """
     given = parameters | {"x": x}
-    if not check_overflow(given, **given, **states):
+    if not check_overflow(given, **given, h=h):
         W_x, W_h, *biases = map(abs, parameters.values())
-        sums = abs(x) @ W_x.T + abs(states["h"][:-1]) @ W_h.T + sum(map(np.max, biases))
-        check_overflow(**{"W_x x + W_h h + b": sums})
+        sums = abs(x) @ W_x.T + abs(h[:-1]) @ W_h.T + sum(map(np.max, biases))
+        check_overflow(**{"abs(W_x x) + abs(W_h h) + abs(b)": sums})
 
 
 def check_integer(name, value, low, high=None):

@@ -8,7 +8,7 @@ from rnn_notes._checks import (
     check_array,
     check_integer,
     check_overflow,
-    check_states,
+    check_sums,
     check_weights,
     refuse_overflow,
 )
@@ -194,7 +194,7 @@ class GRU:
             np.subtract(before, n_t, out=change)
             change *= z
             before = np.add(n_t, change, out=h_t)  # (1 - z) ⊙ n + z ⊙ h⁽ᵗ⁻¹⁾
-        check_states(self.parameters(), x, h=h)
+        check_sums(self.parameters(), x, h)
         return state
 
     @refuse_overflow

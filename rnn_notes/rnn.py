@@ -9,7 +9,7 @@ from rnn_notes._checks import (
     check_choice,
     check_integer,
     check_overflow,
-    check_states,
+    check_sums,
     check_weights,
     refuse_overflow,
     shown,
@@ -135,7 +135,7 @@ class RNN:
         for z in h[1:]:
             z += np.dot(before, W_h_T, out=recurrent)  # for speed: np.dot has less overhead than @
             before = phi(z, out=z)
-        check_states(self.parameters(), x, h=h)
+        check_sums(self.parameters(), x, h)
         return h
 
     @refuse_overflow

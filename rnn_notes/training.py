@@ -583,7 +583,7 @@ def _differentiate(network, readout, task, x, target, options):
         raise TypeError(f"loss of the task {task.name!r} must return a number and its gradient, got {kinds}")
     loss, dy = result
     check_finite("loss", np.asarray(loss, float))
-    error = task.error(y_hat, target)  # of one's own loss, too
+    error = task.error(y_hat, target)  # in the measure of the task, whatever its loss
     last = readout.backward(read, dy)
     first = network.backward(x, state, last.h, **options)
     gradients = {name: getattr(first, name) for name in network.parameters()}

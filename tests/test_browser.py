@@ -59,6 +59,10 @@ OPEN = """() => {
 LOOK = """async () => {
     await document.fonts.ready;
     const family = name => name.replaceAll(/["']/g, "");
+    await Promise.all([...document.images].map(image => {
+        image.loading = "eager";
+        return image.decode().catch(() => {});  // a picture that is none stays without a width
+    }));
     const texts = [document.title], article = document.querySelector("article");
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode())
@@ -73,7 +77,7 @@ LOOK = """async () => {
         badTex: document.querySelectorAll(".katex-error").length,
         images: [...document.images].map(image => ({
             alt: image.getAttribute("alt"), logo: image.matches(".sidebar-logo"), html: image.outerHTML,
-            empty: image.complete && !image.naturalWidth})),
+            empty: !image.naturalWidth})),
         face: family(getComputedStyle(article).fontFamily.split(",")[0]),
         loaded: [...document.fonts].filter(font => font.status == "loaded").map(font => family(font.family)),
     };
@@ -235,7 +239,7 @@ def test_page_from_disk(context, page):
 def test_transfer(context, base, page):
     """The first visit to a lecture costs little."""
     visit = Visit(context, base + page)
-    visit.tab.evaluate(LOOK)  # waits for the fonts
+    visit.tab.evaluate("document.fonts.ready.then(() => null)")
     sizes = {}
     for url in visit.loaded:
         file = SITE / unquote(urlsplit(url).path)[1:]

@@ -295,12 +295,17 @@ def test_every_figure_is_asked_for_bad_arguments():
     assert set(figures.__all__) - {"mark"} == set(BAD_ARGUMENTS)
 
 
+def example(name):
+    """Return the figure of the example in a docstring."""
+    found = doctest.DocTestFinder().find(getattr(figures, name), globs={})[0]
+    exec("".join(line.source for line in found.examples), found.globs)
+    return found.globs["figure"]
+
+
 @pytest.mark.parametrize("name", sorted(BAD_ARGUMENTS))
 def test_text_is_legible_on_a_phone(name):
-    """On a screen of 390 px a figure is 358 px wide, its text 11 px high, and exponents, 0.7 of it, 8 px."""
-    example = doctest.DocTestFinder().find(getattr(figures, name), globs={})[0]
-    exec("".join(line.source for line in example.examples), example.globs)
-    figure = example.globs["figure"]
+    """On a screen of 390 px a figure is 358 px wide, and exponents, which are 0.7 of the text, 8 px high."""
+    figure = example(name)
     assert figure.get_figwidth() == style.WIDTH
     for text in figure.findobj(Text):
         assert text.get_size() * 358 / (72 * style.WIDTH) >= 8 / 0.7, text
@@ -309,9 +314,7 @@ def test_text_is_legible_on_a_phone(name):
 @pytest.mark.parametrize("name", sorted(BAD_ARGUMENTS))
 def test_words_are_inside_the_picture(name):
     """All but the numbers of the axes, some of which are kept beyond the ends and not drawn."""
-    example = doctest.DocTestFinder().find(getattr(figures, name), globs={})[0]
-    exec("".join(line.source for line in example.examples), example.globs)
-    figure = example.globs["figure"]
+    figure = example(name)
     figure.draw_without_rendering()
     sides = [getattr(axes, f"{side}axis", None) for axes in figure.axes for side in "xyz"]
     numbers = {label for axis in filter(None, sides) for label in axis.get_majorticklabels()}

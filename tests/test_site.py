@@ -152,6 +152,14 @@ def test_figures(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_pictures_take_their_place_before_they_load(page):
+    """The first is fetched with the page, and the others when they come near."""
+    for number, image in enumerate(parsed(page).select("article img")):
+        assert {"width", "height"} <= image.attrs.keys()
+        assert image.get("loading") == ("lazy" if number else None)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_left_unrendered(page):
     """No markup, no empty value and no error message is left in the text."""
     soup = parsed(page)
