@@ -77,7 +77,7 @@ def parse(page, text, config):
         raise ValueError(name(page, line, error)) from None
     settings = notebook.metadata.get("mystnb") or {}
     if not isinstance(settings, dict):
-        line = next((n for n, line in enumerate(text.split("\n"), 1) if "mystnb" in line), 1)
+        line = next((n for n, line in enumerate(text.split("\n"), 1) if line.startswith("mystnb")), 1)
         raise ValueError(name(page, line, f"mystnb is a table of settings, not {settings!r}"))
     for setting in settings:
         if setting.startswith("execution_"):
