@@ -16,7 +16,8 @@ More run and show the experiments:
 * `rnn_notes.network`: what a network is, so that yours is one, too;
 * `rnn_notes.tasks`: tasks that need a memory, and their losses;
 * `rnn_notes.training`: a readout, optimizers, and the training loop;
-* `rnn_notes.tables`: results in rows.
+* `rnn_notes.tables`: results in rows;
+* `rnn_notes.diagnosis`: from a network that does not train to a cause.
 
 * `rnn_notes.figures`: what the pages draw; only this part needs Matplotlib, so it is imported by itself.
 
@@ -26,6 +27,7 @@ feature.
 
 from rnn_notes.activations import ACTIVATIONS, Activation, identity, relu, sigmoid, tanh
 from rnn_notes.clipping import clip_by_norm, clip_by_value, global_norm
+from rnn_notes.diagnosis import VERDICTS, Block, Finding, Measurement, Report, diagnose
 from rnn_notes.gru import GRU, GRUGradients, GRUState
 from rnn_notes.initialization import (
     INITIALIZERS,
@@ -71,18 +73,23 @@ __all__ = [
     "LSTM",
     "RNN",
     "SGD",
+    "VERDICTS",
     "Activation",
     "Adam",
+    "Block",
+    "Finding",
     "GRUGradients",
     "GRUState",
     "History",
     "LSTMGradients",
     "LSTMState",
+    "Measurement",
     "Motion",
     "Network",
     "RNNGradients",
     "Readout",
     "ReadoutGradients",
+    "Report",
     "Table",
     "Task",
     "adding",
@@ -93,6 +100,7 @@ __all__ = [
     "clip_by_value",
     "copying",
     "cross_entropy",
+    "diagnose",
     "eigenvalues",
     "fit",
     "framework_default",

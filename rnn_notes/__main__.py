@@ -1,0 +1,38 @@
+"""The command `python -m rnn_notes diagnose FILE`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rnn_notes._weights import load_array
+from rnn_notes.diagnosis import diagnose
+
+TROUBLE, WRONG = 1, 2  # the exit codes beside 0, for healthy; argparse has 2, too
+
+
+def main(arguments=None) -> int:
+    """Run a command; return 0 for healthy, 1 for any other verdict, and 2 if nothing could be diagnosed."""
+    parser = argparse.ArgumentParser(prog="python -m rnn_notes", description="Recurrent networks and their gradients.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "diagnose",
+        help="measure what the weights in a file do to gradients",
+        description="Measure what the weights in a file do to gradients, and name the trouble.",
+        epilog="exit code: 0 healthy, 1 another verdict, 2 the file could not be read",
+    )
+    command.add_argument("file", type=Path, help="weights: .npz, .safetensors, or .pt if PyTorch is installed")
+    command.add_argument("--input", type=Path, metavar="x.npy", help="input of shape (T, B, I)")
+    command.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    given = parser.parse_args(arguments)
+    try:
+        report = diagnose(given.file, None if given.input is None else load_array(given.input))
+    except (OSError, TypeError, ValueError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return WRONG
+    print(json.dumps(report.as_dict(), allow_nan=False) if given.json else report)
+    return 0 if report.verdict == "healthy" else TROUBLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

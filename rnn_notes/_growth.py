@@ -1,0 +1,250 @@
+"""How a gradient grows on its way back through a network: products of step Jacobians, carried and never stored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnn_notes.gru import GRU
+from rnn_notes.lstm import LSTM, LSTMState
+from rnn_notes.rnn import RNN
+
+EXACT = 64  # units up to which all directions are carried, not a sample
+SAMPLE, FOUND = 32, 8  # directions that are carried of more units: at random, and to find the best
+MOST = 1000  # steps back that are measured
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """Norms of ∂h⁽ᵀ⁾/∂s⁽ᵀ⁻ᵈ⁾ for d = 0, 1, ..., D, in which s is h, or (h, c) of an LSTM.
+
+    Attributes
+    ----------
+    best : ndarray of shape (B, D + 1)
+        log₁₀ of the spectral norm: the gradient of the loss that is best kept. A lower bound if not `exact`.
+    typical : ndarray of shape (B, D + 1)
+        log₁₀ of the geometric mean of ‖uᵀ ∂h⁽ᵀ⁾/∂s⁽ᵀ⁻ᵈ⁾‖ over all directions u, of length 1. If not `exact`,
+        over a sample of them.
+    rate, spread : float
+        The Lyapunov rate: the mean growth of ln best per step, and its standard deviation over sequences and
+        quarters of the distance, the first quarter left out.
+    error : float
+        The standard error of `rate`.
+    slopes, matrix : float or None
+        For an RNN, the factors per step by which φ′ and W_h change a typical gradient: geometric means. Their
+        product is the whole.
+    exact : bool
+        Whether all directions were carried.
+    """
+
+    best: np.ndarray
+    typical: np.ndarray
+    rate: float
+    spread: float
+    error: float
+    slopes: float | None
+    matrix: float | None
+    exact: bool
+
+
+def growth(network, state, rng) -> Growth:
+    """Measure how a gradient of the last hidden state grows, in the states that `forward` returned.
+
+    Time grows with T · B · min(H, 64) · (parameters), memory with T · B · H.
+    """
+    steps = KINDS[type(network)](network, state)
+    B, H, T = steps.B, steps.H, steps.T
+    exact = H <= EXACT
+    rows = np.broadcast_to(np.eye(H), (B, H, H)) if exact else _orthonormal(rng.normal(size=(B, SAMPLE, H)))
+    norms, typical, factors = _carry(steps, rows, T, exact)
+    if not exact:
+        for distance in {T, *(2**k for k in range(T.bit_length() - 1))}:
+            # Randomized range finder (Halko et al. 2011): what random directions become in so many steps spans
+            # nearly all that the product stretches most.
+            columns = rng.normal(size=(B, FOUND, steps.size))
+            for t in range(T - distance, T):
+                columns = _orthonormal(steps.ahead(columns, t))
+            found, _, _ = _carry(steps, _orthonormal(columns[..., :H]), distance, False)
+            norms[:, : distance + 1] = np.maximum(norms[:, : distance + 1], found)
+        typical = np.minimum(typical, norms)
+    rate, spread, error = _rate(norms * np.log(10))
+    slopes, matrix = (None, None) if factors is None else map(float, np.exp(factors))
+    return Growth(norms, typical, rate, spread, error, slopes, matrix, exact)
+
+
+def _carry(steps, rows, distance, exact):
+    """Return log₁₀ of the norms and of the means over directions at each distance, and the factors' logarithms.
+
+    The rows, directions in the last hidden state, are carried as L Q with orthonormal Q, for otherwise all turn
+    to one direction, and with the logarithm of a scale, for otherwise the product leaves the range of numbers.
+    """
+    B, m = rows.shape[:2]
+    Y = np.zeros((B, m, steps.size))
+    Y[..., : steps.H] = rows
+    L, scale = np.broadcast_to(np.eye(m), (B, m, m)), np.zeros(B)
+    norms, typical = np.zeros((2, B, distance + 1))
+    taken = given = 0.0
+    for d in range(1, distance + 1):
+        before = np.linalg.norm(L @ Y, axis=-1) if steps.splits else None
+        Y, middle = steps.back(Y, steps.T - d)
+        if steps.splits:
+            between, after = np.linalg.norm(L @ middle, axis=-1), np.linalg.norm(L @ Y, axis=-1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                taken = taken + _mean(np.log(between) - np.log(before))
+                given = given + _mean(np.log(after) - np.log(between))
+        Q, R = np.linalg.qr(np.swapaxes(Y, -1, -2))
+        L, Y = L @ np.swapaxes(R, -1, -2), np.swapaxes(Q, -1, -2)
+        largest = abs(L).max(axis=(-2, -1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = scale + np.log(largest)
+            L = np.where(largest[:, None, None] > 0, L / largest[:, None, None], 0.0)
+            squares = np.maximum(np.linalg.eigvalsh(L @ np.swapaxes(L, -1, -2)), 0)
+            norms[:, d] = scale + np.log(squares[:, -1]) / 2
+            if exact:
+                typical[:, d] = scale + _mean_log(squares) / 2
+            else:
+                typical[:, d] = scale + np.log(np.sum(L * L, axis=-1)).mean(axis=-1) / 2
+    factors = (taken / distance, given / distance) if steps.splits else None
+    return norms / np.log(10), np.minimum(typical, norms) / np.log(10), factors
+
+
+def _mean(logarithms):
+    """Return the mean, minus infinity if a gradient is 0; what was 0 before has no factor."""
+    kept = logarithms[~np.isnan(logarithms)]
+    return kept.mean() if kept.size else -np.inf
+
+
+def _mean_log(squares):
+    """Return the mean of ln Σ s uᵢ² over all directions u, uniform on the sphere, for each row of numbers s.
+
+    With g normal, ln Σ s gᵢ² = ∫ (e⁻ʸ - e^(-y Σ s gᵢ²)) dy/y by Frullani, and the mean of the second term is the
+    product of (1 + 2 s y)^(-½). The same integral with s = 1 is the length of g. By y = eᵛ it becomes one of a
+    smooth function, for which the trapezoidal rule is exact to 1e-8 in steps of a half.
+    """
+    y = np.exp(np.arange(-40.0, 90.0, 0.5))
+
+    def integral(s):
+        return 0.5 * np.sum(np.exp(-y) - np.exp(-0.5 * np.sum(np.log1p(2 * s[..., None] * y), axis=-2)), axis=-1)
+
+    return np.where(squares.any(axis=-1), integral(squares) - integral(np.ones(squares.shape[-1])), -np.inf)
+
+
+def _orthonormal(rows):
+    return np.swapaxes(np.linalg.qr(np.swapaxes(rows, -1, -2))[0], -1, -2)
+
+
+def _rate(norms):
+    """Return mean, standard deviation and standard error of the growth per step of log norms."""
+    D = norms.shape[1] - 1
+    ends = np.unique(np.linspace(D // 4, D, 4).astype(int))
+    with np.errstate(invalid="ignore"):
+        rates = np.diff(norms[:, ends], axis=1) / np.diff(ends) if len(ends) > 1 else norms[:, -1:]
+    rates = rates[~np.isnan(rates)]
+    if not rates.size or not np.isfinite(rates).all():
+        return -np.inf, 0.0, 0.0
+    spread = rates.std(ddof=1) if rates.size > 1 else 0.0
+    return float(rates.mean()), float(spread), float(spread / rates.size**0.5)
+
+
+class _Steps:
+    """The step Jacobians of a network as maps: `back` of rows, one step, and `ahead` of tangents. In float64."""
+
+    splits = False
+
+    def __init__(self, network, h):
+        self.T, self.B, self.H = h.shape[0] - 1, *h.shape[1:]
+        self.size = self.H
+        self.W_h = network.W_h.astype(np.float64)
+        self.W_h_T = np.ascontiguousarray(self.W_h.T)
+
+    def product(self, rows, W):
+        return (rows.reshape(-1, len(W)) @ W).reshape(*rows.shape[:2], -1)
+
+
+class _RNNSteps(_Steps):
+    splits = True
+
+    def __init__(self, network, h):
+        super().__init__(network, h)
+        self.slope = network.activation.derivative_from_output(h[1:].astype(np.float64))[:, :, None]
+
+    def back(self, rows, t):
+        middle = rows * self.slope[t]
+        return self.product(middle, self.W_h), middle
+
+    def ahead(self, tangents, t):
+        return self.product(tangents, self.W_h_T) * self.slope[t]
+
+
+class _LSTMSteps(_Steps):
+    def __init__(self, network, state):
+        super().__init__(network, state.h)
+        self.size = 2 * self.H
+        state = LSTMState(*(part.astype(np.float64) for part in (state.h, state.c, state.gates)))
+        self.by_z = np.empty((self.T, self.B, 4, self.H))
+        self.h_by_c = network._local_derivatives(state, slice(self.T), out=self.by_z)[:, :, None]
+        self.f = state.f[:, :, None]
+
+    def back(self, rows, t):
+        dh, dc = rows[..., : self.H], rows[..., self.H :]
+        dc = dc + dh * self.h_by_c[t]
+        dz = self.by_z[t][:, None] * np.stack([dc, dc, dc, dh], axis=-2)
+        dz = dz.reshape(*dh.shape[:2], -1)
+        return np.concatenate([self.product(dz, self.W_h), dc * self.f[t]], axis=-1), None
+
+    def ahead(self, tangents, t):
+        dz = self.product(tangents[..., : self.H], self.W_h_T)
+        dz = dz.reshape(*dz.shape[:2], 4, self.H) * self.by_z[t][:, None]
+        dc = tangents[..., self.H :] * self.f[t] + dz[..., :3, :].sum(axis=-2)
+        return np.concatenate([dz[..., 3, :] + dc * self.h_by_c[t], dc], axis=-1)
+
+
+class _GRUSteps(_Steps):
+    def __init__(self, network, state):
+        super().__init__(network, state.h)
+        state = type(state)(*(part.astype(np.float64) for part in (state.h, state.gates, state.n, state.recurrent)))
+        self.by_a, by_n = np.empty((self.T, self.B, 3, self.H)), np.empty((self.T, self.B, self.H))
+        network._local_derivatives(state, slice(self.T), self.by_a, by_n)
+        self.z = state.z[:, :, None]
+
+    def back(self, rows, t):
+        da = (self.by_a[t][:, None] * rows[..., None, :]).reshape(*rows.shape[:2], -1)
+        return self.product(da, self.W_h) + rows * self.z[t], None
+
+    def ahead(self, tangents, t):
+        da = self.product(tangents, self.W_h_T)
+        da = da.reshape(*da.shape[:2], 3, self.H) * self.by_a[t][:, None]
+        return da.sum(axis=-2) + tangents * self.z[t]
+
+
+KINDS = {RNN: _RNNSteps, LSTM: _LSTMSteps, GRU: _GRUSteps}
+
+
+def growth_of_inputs(network, x, state, rng) -> Growth:
+    """The same for a network that only has `backward`: the gradient for x⁽ᵀ⁻ᵈ⁾, against that for x⁽ᵀ⁾.
+
+    One `backward` for each direction in the last state; of more than 64 units, a sample of directions.
+    """
+    T, B, _ = x.shape
+    H = network.hidden(state).shape[-1]
+    exact = H <= EXACT
+    rows = np.eye(H) if exact else _orthonormal(rng.normal(size=(SAMPLE, H)))
+    dtype = network.hidden(state).dtype
+    by_x = np.stack(
+        [network.backward(x, state, np.tile(row, (B, 1)).astype(dtype)).x for row in rows], axis=2
+    ).astype(np.float64)[::-1]
+    if not np.isfinite(by_x).all():
+        raise ValueError("network.backward must return finite gradients for x")
+    s = np.linalg.svd(by_x, compute_uv=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        norms = np.log(s[..., 0])
+        if exact:
+            largest = np.where(s[..., :1] > 0, s[..., :1], 1.0)
+            squares = np.zeros((T, B, H))
+            squares[..., : s.shape[-1]] = (s / largest) ** 2
+            typical = norms + _mean_log(squares) / 2
+        else:
+            typical = np.log(np.linalg.norm(by_x, axis=-1)).mean(axis=-1)
+        norms, typical = ((v - v[0]).T for v in (norms, typical))
+    norms, typical = (np.nan_to_num(v, nan=-np.inf, posinf=np.inf, neginf=-np.inf) for v in (norms, typical))
+    rate, spread, error = _rate(norms)
+    return Growth(norms / np.log(10), typical / np.log(10), rate, spread, error, None, None, exact)

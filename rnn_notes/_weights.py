@@ -1,0 +1,483 @@
+"""Weights as other programs keep them, read as networks of this package: names, orders, files."""
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from rnn_notes._checks import NETWORKS, check_methods, shown
+from rnn_notes.gru import GRU
+from rnn_notes.lstm import LSTM
+from rnn_notes.rnn import RNN
+
+GATES = {RNN: 1, GRU: 3, LSTM: 4}
+TORCH = re.compile(r"(?P<group>.*?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<layer>\d+))?(?P<back>_reverse)?")
+KERAS = re.compile(r"(?P<group>.*?)(?P<name>recurrent_kernel|kernel|bias)(?::0)?")
+OURS = re.compile(r"(?P<group>(?:.*[^A-Za-z0-9])?)(?P<name>W_x|W_h|b_n|b)")
+
+
+@dataclass
+class Cell:
+    """One recurrent matrix and what belongs to it: a layer, in one direction.
+
+    Attributes
+    ----------
+    where : str
+        Its name in a report.
+    group : str
+        Cells of one group are a stack: each layer reads the one before.
+    layer : int
+        From 0.
+    reverse : bool
+        Whether it reads the sequence from the end.
+    network : Network or None
+        None if it cannot be run; then `problem` says why.
+    arrays : dict of str to ndarray
+        The parameters, finite or not.
+    gates : int
+        1, 3 or 4; 0 for a network that is not of this package.
+    problem : str
+        Why it cannot be run.
+    forget_biases : tuple of ndarray
+        The forget gate's part of each bias, if there are two.
+    batch_first : bool
+        Whether the program that it is of takes x as (B, T, I).
+    """
+
+    where: str
+    group: str
+    layer: int
+    reverse: bool
+    network: object
+    arrays: dict
+    gates: int
+    problem: str = ""
+    forget_biases: tuple = ()
+    batch_first: bool = False
+
+
+@dataclass
+class Found:
+    """What `read` found: cells in the order in which data reaches them, and what there is to say about it."""
+
+    cells: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+
+def read(network) -> Found:
+    """Return the recurrent cells of a network, a module, a dict or list of arrays, or a file of one."""
+    found = Found()
+    if isinstance(network, str | Path):
+        network = load(Path(network))
+    if type(network) in GATES:
+        return Found([_of_ours(network, "network")])
+    if isinstance(network, list | tuple) and network and all(type(part) in GATES for part in network):
+        return Found([_of_ours(part, f"layer {i}", layer=i) for i, part in enumerate(network)])
+    if callable(getattr(network, "named_modules", None)) and callable(getattr(network, "state_dict", None)):
+        return _from_module(network, found)
+    if callable(getattr(network, "get_weights", None)) and hasattr(network, "weights"):
+        names = [getattr(w, "path", None) or getattr(w, "name", "") for w in network.weights]
+        arrays = network.get_weights()
+        network = dict(zip(names, arrays, strict=True)) if len(set(names)) == len(arrays) else list(arrays)
+    if isinstance(network, Mapping):
+        return _from_arrays(_as_arrays(network, found), found, {})
+    if isinstance(network, list | tuple):
+        return _from_list([as_array(f"network[{i}]", a, found.notes) for i, a in enumerate(network)], found)
+    if isinstance(network, np.ndarray):
+        raise TypeError(
+            "network must be a network, a module, a dict or list of weights, or a file of one, "
+            f"got one array of shape {network.shape}: a recurrent network needs its W_x, W_h and b"
+        )
+    expected = "forward(x)", "backward(x, state, dh)", "hidden(state)", "parameters()"
+    check_methods("network", network, *expected)
+    arrays = dict(network.parameters())
+    return Found([Cell("network", "", 0, False, network, arrays, 0)])
+
+
+def _of_ours(network, where, layer=0):
+    return Cell(where, "", layer, False, network, network.parameters(), GATES[type(network)])
+
+
+# Arrays by name.
+
+
+def _from_module(module, found):
+    """Read a PyTorch module: its arrays, and what only the module knows."""
+    known = {}
+    for name, part in module.named_modules():
+        group = f"{name}." if name else ""
+        kind = str(getattr(part, "mode", "")) + str(getattr(part, "nonlinearity", ""))
+        known[group] = ("relu" if "relu" in kind.lower() else "tanh", bool(getattr(part, "batch_first", False)))
+    return _from_arrays(_as_arrays(module.state_dict(), found), found, known)
+
+
+def _as_arrays(mapping, found):
+    arrays = {}
+    for name, value in mapping.items():
+        if not isinstance(name, str):
+            raise TypeError(f"network must have names as its keys, got {shown(name)}")
+        if hasattr(value, "shape") or isinstance(value, list | tuple | np.generic):
+            arrays[name] = as_array(name, value, found.notes)
+        elif isinstance(value, Mapping):
+            arrays |= {f"{name}.{k}": a for k, a in _as_arrays(value, found).items()}
+        elif "packed_params" in name:
+            raise ValueError(
+                f"{name} is quantised, and its weights are packed in a form of PyTorch's own: "
+                "give the network as it was before quantisation"
+            )
+        else:
+            found.notes.append(f"{name} is no array but {type(value).__name__}, left out")
+    return arrays
+
+
+def as_array(name, value, notes):
+    """Return the array of a NumPy array or of another program's tensor, with its dtype if it has one here."""
+    if callable(getattr(value, "detach", None)):  # PyTorch
+        if getattr(value, "is_quantized", False):
+            notes.append(f"{name} is quantised: measured with its dequantised values")
+            value = value.dequantize()
+        value = value.detach().cpu()
+        if "bfloat16" in str(value.dtype):
+            notes.append(f"{name} is bfloat16, measured in float32")
+            value = value.float()
+        value = value.numpy()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, got {type(value).__name__}: {error}") from None
+    if array.dtype.hasobject:
+        raise TypeError(f"{name} must be an array of numbers, got dtype {array.dtype}")
+    return array
+
+
+def _from_arrays(arrays, found, known):
+    """Sort arrays by the names that PyTorch, Keras and this package give them."""
+    for pattern, key, build in ((TORCH, "weight_hh", _torch), (KERAS, "recurrent_kernel", _keras), (OURS, "W_h", _ours)):
+        parts = {}
+        for name, array in arrays.items():
+            match = pattern.fullmatch(name)
+            if match:
+                said = match.groupdict()
+                place = (said["group"], int(said.get("layer") or 0), bool(said.get("back")))
+                parts.setdefault(place, {})[said["name"]] = (name, array)
+        parts = {place: part for place, part in parts.items() if key in part}
+        if not parts:
+            continue
+        used = {name for part in parts.values() for name, _ in part.values()}
+        left = [name for name in arrays if name not in used]
+        groups = {place[0] for place in parts}
+        layers = _layers_of_keras(parts) if pattern is KERAS else {p: p[1:] for p in parts}
+        for place, part in parts.items():
+            layer, reverse = layers[place]
+            group = "" if pattern is KERAS else place[0]
+            where = place[0].rstrip("./_ ") if pattern is KERAS or len(groups) > 1 else ""
+            if pattern is not KERAS and (len(parts) > len(groups) or not where):
+                where = f"{where} layer {layer}".strip()
+            where += ", backward" if reverse else ""
+            cell = build(where, part, *known.get(place[0], ("tanh", False)), found)
+            cell.group, cell.layer, cell.reverse = group, layer, reverse
+            found.cells.append(cell)
+            if cell.gates == 1 and place[0] not in known:
+                found.notes.append(f"{where}: weights do not say the activation, so tanh is assumed")
+        found.cells.sort(key=lambda cell: (cell.group, cell.layer, cell.reverse))
+        recurrent = [n for n in left if re.search(r"peephole|W_c|w_c[ifo]|weight_(hh|ih)|recurrent", n)]
+        if recurrent:
+            found.notes.append(f"not understood, and measured without: {_listed(recurrent)}")
+        if set(left) - set(recurrent):
+            found.notes.append(f"no part of a recurrence: {_listed([n for n in left if n not in recurrent])}")
+        return found
+    expected = "weight_ih_l0 and weight_hh_l0 (PyTorch), kernel and recurrent_kernel (Keras), or W_x and W_h"
+    got = _listed(list(arrays)) if arrays else "no arrays"
+    raise ValueError(f"network must have weights of the names {expected}, got {got}")
+
+
+def _listed(names, most=6):
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _layers_of_keras(parts):
+    """Number Keras's layers in their order; forward_ and backward_ of one Bidirectional are one layer."""
+    layers, seen = {}, {}
+    for place in parts:
+        match = re.search(r"(^|/)(forward|backward)_", place[0])
+        wrapper = place[0][: match.start()] + "/" + place[0][match.end() :] if match else place[0]
+        layers[place] = (seen.setdefault(wrapper, len(seen)), bool(match and match[2] == "backward"))
+    return layers
+
+
+def _torch(where, part, activation, batch_first, found):
+    W_h = part["weight_hh"][1]
+    gates = _gates(part["weight_hh"][0], W_h.shape)
+    if "weight_ih" not in part:
+        return _cell(where, gates, {"W_h": W_h}, f"{where} has no weight_ih: no input, so it cannot be run", found)
+    W_x = part["weight_ih"][1]
+    arrays, biases = {"W_x": W_x, "W_h": W_h}, [part[n][1] for n in ("bias_ih", "bias_hh") if n in part]
+    problem = ""
+    if "weight_hr" in part:
+        problem = f"{where} has a projection (proj_size), which this package does not run"
+    if len(biases) == 1:
+        found.notes.append(f"{where}: one of its two biases is missing, taken as 0")
+    H = len(W_h) // gates
+    for name in ("bias_ih", "bias_hh"):
+        if name in part and part[name][1].shape != (gates * H,):
+            problem = f"{part[name][0]} must have shape {(gates * H,)}, got {part[name][1].shape}"
+    if not problem:
+        zeros = np.zeros(gates * H, np.result_type(W_h, np.float32))  # a sum in half precision would lose more
+        b_ih, b_hh = (part[n][1] + zeros if n in part else zeros for n in ("bias_ih", "bias_hh"))
+        arrays["b"] = b_ih + b_hh
+        if gates == 3:
+            arrays["b"][2 * H :], arrays["b_n"] = b_ih[2 * H :], b_hh[2 * H :]
+    cell = _cell(where, gates, arrays, problem, found, activation)
+    cell.batch_first = batch_first
+    if gates == 4 and len(biases) == 2 and not problem:
+        cell.forget_biases = tuple(b[H : 2 * H] for b in biases)
+    return cell
+
+
+def _keras(where, part, activation, batch_first, found):
+    name, recurrent = part["recurrent_kernel"]
+    if recurrent.ndim != 2:
+        raise ValueError(f"{name} must have shape (H, H), (H, 3H) or (H, 4H), got {recurrent.shape}")
+    gates = _gates(name, recurrent.shape[::-1])
+    H = len(recurrent)
+    if "kernel" not in part:
+        return _cell(where, gates, {"W_h": recurrent.T}, f"{where} has no kernel, so it cannot be run", found)
+    bias = part["bias"][1] if "bias" in part else np.zeros((2, 3 * H) if gates == 3 else gates * H, recurrent.dtype)
+    return _from_keras(where, gates, part["kernel"][1], recurrent, bias, found)
+
+
+def _from_keras(where, gates, kernel, recurrent, bias, found):
+    """Turn Keras's arrays round: columns to rows, and the GRU's gates from z, r, h to r, z, n."""
+    H = len(recurrent)
+    arrays, problem = {"W_x": kernel.T, "W_h": recurrent.T}, ""
+    bias = bias.astype(np.result_type(bias, np.float32)) if bias.dtype.kind == "f" else bias
+    if gates == 3:
+        order = np.r_[H : 2 * H, :H, 2 * H : 3 * H]
+        if kernel.ndim == 2 and kernel.shape[1] == 3 * H:
+            arrays = {name: W[order] for name, W in arrays.items()}
+        if bias.shape == (2, 3 * H):
+            total, n = bias.sum(axis=0)[order], slice(2 * H, None)
+            total[n] = bias[0, n]
+            arrays |= {"b": total, "b_n": bias[1, n]}
+        else:
+            problem = (
+                f"{where} has a bias of shape {bias.shape}, as Keras's GRU with reset_after=False: there the reset "
+                "gate acts before the product, which this package does not run"
+            )
+    else:
+        arrays["b"] = bias
+    return _cell(where, gates, arrays, problem, found)
+
+
+def _ours(where, part, activation, batch_first, found):
+    name, W_h = part["W_h"]
+    gates = _gates(name, W_h.shape)
+    arrays = {key: array for key, (_, array) in part.items()}
+    if "W_x" not in part:
+        return _cell(where, gates, arrays, f"{where} has no W_x: no input, so it cannot be run", found)
+    H = len(W_h) // gates
+    for key, size in (("b", gates * H), ("b_n", H)):
+        if key not in arrays and (key == "b" or gates == 3):
+            found.notes.append(f"{where} has no {key}, taken as 0")
+            arrays[key] = np.zeros(size, W_h.dtype)
+    if gates != 3:
+        arrays.pop("b_n", None)
+    return _cell(where, gates, arrays, "", found)
+
+
+def _gates(name, shape):
+    """Return 1, 3 or 4 from the shape of a recurrent matrix, rows first."""
+    if len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0 and shape[0] // shape[1] in NETWORKS:
+        return shape[0] // shape[1]
+    raise ValueError(f"{name} must have 1, 3 or 4 times as many rows as columns (RNN, GRU, LSTM), got {shape}")
+
+
+def _cell(where, gates, arrays, problem, found, activation="tanh"):
+    """Return a cell with the network that these arrays make, in one dtype."""
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise TypeError(
+                f"{where}: {name} must be of floats, got {array.dtype}; of a quantised network, give the weights "
+                "as they were before"
+            )
+    dtypes = {array.dtype for array in arrays.values()}
+    wide = np.result_type(np.float32, *dtypes)
+    wide = np.dtype(np.float64 if wide.itemsize > 8 else wide)
+    if any(d.itemsize < 4 for d in dtypes):
+        found.notes.append(f"{where}: half-precision weights, measured in {wide}: in half precision more is lost")
+    elif len(dtypes) > 1:
+        found.notes.append(f"{where}: weights of several dtypes, {_listed(sorted(map(str, dtypes)))}, measured in {wide}")
+    arrays = {name: np.ascontiguousarray(array, wide.newbyteorder("=")) for name, array in arrays.items()}
+    network = None
+    if not problem and all(np.isfinite(a).all() for a in arrays.values()):
+        order = [arrays[name] for name in ("W_x", "W_h", "b", "b_n") if name in arrays]
+        try:
+            network = RNN(*order, activation) if gates == 1 else {3: GRU, 4: LSTM}[gates](*order)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{where}: {error}") from None
+    return Cell(where, "", 0, False, network, arrays, gates, problem)
+
+
+def _from_list(arrays, found):
+    """Read the list that Keras's get_weights returns: kernel, recurrent kernel and bias, layer after layer."""
+    i, left, last = 0, 0, None
+    while i < len(arrays):
+        pair = arrays[i : i + 2]
+        if len(pair) == 2 and all(a.ndim == 2 for a in pair) and pair[0].shape[1] == pair[1].shape[1]:
+            kernel, recurrent = pair
+            H, columns = recurrent.shape
+            if H and columns % H == 0 and columns // H in NETWORKS:
+                gates, i = columns // H, i + 2
+                shapes = [(2, 3 * H), (3 * H,)] if gates == 3 else [(columns,)]
+                has_bias = i < len(arrays) and arrays[i].shape in shapes
+                bias = arrays[i] if has_bias else np.zeros(shapes[0], recurrent.dtype)
+                i += has_bias
+                # The second direction of a layer reads what the first reads; the next layer reads H numbers.
+                back = last is not None and not last.reverse and last.arrays["W_x"].shape[1] == len(kernel) != H
+                layer = 0 if last is None else last.layer + (not back)
+                where = f"layer {layer}" + ", backward" * back
+                last = _from_keras(where, gates, kernel, recurrent, bias, found)
+                last.layer, last.reverse = layer, back
+                found.cells.append(last)
+                continue
+        i, left = i + 1, left + 1
+    if not found.cells:
+        shapes = _listed([str(a.shape) for a in arrays]) or "none"
+        raise ValueError(
+            "network must be a list as Keras's get_weights returns it, kernel (I, kH), recurrent kernel (H, kH) and "
+            f"bias with k = 1, 3 or 4, got arrays of shapes {shapes}"
+        )
+    if left:
+        found.notes.append(f"{left} arrays of the list are no part of a recurrence")
+    if any(cell.gates == 1 for cell in found.cells):
+        found.notes.append("weights do not say the activation, so tanh is assumed")
+    return found
+
+
+# Files.
+
+
+def load(path) -> Mapping:
+    """Return the arrays of a file by name. No pickle is opened, and nothing is read before its size is checked."""
+    if not path.is_file():
+        raise ValueError(f"network must be a file that exists, got {shown(str(path))}")
+    readers = {".npz": _npz, ".safetensors": _safetensors, ".pt": _pt, ".pth": _pt, ".bin": _pt}
+    if path.suffix not in readers:
+        hint = {
+            ".npy": "; one array is no network: np.savez(path, W_x=..., W_h=..., b=...)",
+            ".h5": "; from Keras: np.savez(path, **{w.path: w.numpy() for w in model.weights})",
+            ".keras": "; from Keras: np.savez(path, **{w.path: w.numpy() for w in model.weights})",
+        }
+        raise ValueError(
+            f"network must be a file .npz, .safetensors or .pt, got {shown(str(path))}{hint.get(path.suffix, '')}"
+        )
+    return readers[path.suffix](path)
+
+
+def _npz(path):
+    arrays = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if not info.filename.endswith(".npy"):
+                    raise ValueError(f"it has {shown(info.filename)}, which is no array")
+                with archive.open(info) as stream:
+                    arrays[info.filename.removesuffix(".npy")] = _npy(stream, info.file_size)
+    except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, SyntaxError) as error:
+        raise ValueError(f"network must be an .npz file of numpy.savez, got {shown(str(path))}: {error}") from None
+    return arrays
+
+
+def load_array(path) -> np.ndarray:
+    """Return the array of an .npy file."""
+    try:
+        with path.open("rb") as stream:
+            return _npy(stream, path.stat().st_size)
+    except (ValueError, OSError, EOFError, SyntaxError) as error:
+        raise ValueError(f"x must be an .npy file of numpy.save, got {shown(str(path))}: {error}") from None
+
+
+def _npy(stream, size):
+    """Read one array; its header must promise what the file has, before there is memory for it."""
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"its array is of version {version} of the format")
+    shape, fortran, dtype = readers[version](stream)
+    if dtype.hasobject:
+        raise ValueError("it has Python objects, which only a pickle could restore")
+    count = prod(shape)
+    if count * dtype.itemsize > size:
+        raise ValueError(f"it promises an array of shape {shape}, and has {size} bytes")
+    data = stream.read(count * dtype.itemsize)
+    array = np.frombuffer(data, dtype, count)
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+
+
+SAFETENSORS = MappingProxyType(
+    {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"}
+    | {"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?"}
+)
+LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
+
+
+def _safetensors(path):
+    """Read a safetensors file: the header's length in 8 bytes, the header in JSON, then the numbers.
+
+    https://github.com/huggingface/safetensors#format
+    """
+    size, arrays = path.stat().st_size, {}
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if size < 8 or length > min(size - 8, LONGEST_HEADER):
+                raise ValueError(f"its header is said to have {length} bytes, of {size} in all")
+            header = json.loads(stream.read(length).decode("utf-8"))
+            if not isinstance(header, dict):
+                raise ValueError("its header is no dict")
+            start = 8 + length
+            for name, entry in header.items():
+                if name == "__metadata__":
+                    continue
+                dtype, shape, (low, high) = entry["dtype"], entry["shape"], entry["data_offsets"]
+                if not all(type(n) is int and n >= 0 for n in (*shape, low, high)):
+                    raise ValueError(f"{name} has sizes or offsets that are no counts")
+                if dtype not in SAFETENSORS:
+                    raise ValueError(f"{name} has dtype {shown(dtype)}: give its weights as F32")
+                kind = np.dtype(SAFETENSORS[dtype])
+                if high - low != prod(shape) * kind.itemsize or start + high > size:
+                    raise ValueError(f"{name} of shape {tuple(shape)} has the bytes from {low} to {high}, of {size - start}")
+                stream.seek(start + low)
+                array = np.frombuffer(stream.read(high - low), kind)
+                if dtype == "BF16":  # the upper half of a float32
+                    array = (array.astype("<u4") << 16).view("<f4")
+                arrays[name] = array.reshape(shape)
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"network must be a safetensors file, got {shown(str(path))}: {said}") from None
+    return arrays
+
+
+def _pt(path):
+    try:
+        import torch
+    except ImportError:
+        raise ValueError(
+            f"network must be a file that can be read without PyTorch, got {shown(str(path))}: a {path.suffix} file is "
+            "a pickle, and PyTorch is not installed; save it with safetensors, or as .npz"
+        ) from None
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever the file makes PyTorch raise
+        first = str(error).strip().partition("\n")[0]
+        raise ValueError(f"network must be a state_dict saved by PyTorch, got {shown(str(path))}: {first}") from None
+    if not isinstance(loaded, Mapping):
+        raise ValueError(f"network must be a state_dict saved by PyTorch, got {type(loaded).__name__} in {shown(str(path))}")
+    return loaded
