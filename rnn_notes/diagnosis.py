@@ -7,7 +7,7 @@ from math import isfinite, log
 
 import numpy as np
 
-from rnn_notes._checks import NotFiniteError, check_array, check_kind, check_overflow, shown
+from rnn_notes._checks import NotFiniteError, check_array, check_finite, check_kind, check_overflow, shown
 from rnn_notes._growth import EXACT, KINDS, MOST, Growth, growth, growth_of_inputs
 from rnn_notes._weights import as_array, read
 from rnn_notes.gru import GRU
@@ -472,15 +472,24 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
         if cell.problem:
             notes.append(cell.problem)
     loss_gradient, complete = {}, True
-    for group in dict.fromkeys(cell.group for cell in found.cells):
-        cells = [cell for cell in found.cells if cell.group == group]
+    groups = [
+        [cell for cell in found.cells if cell.group == group]
+        for group in dict.fromkeys(cell.group for cell in found.cells)
+    ]
+    drawn = x is None
+    x = None if drawn else _check_input(x, groups, notes)
+    for cells in groups:
+        if cells[0].network is None:
+            notes.append(f"{cells[0].where} could not be run, nor the layers above it")
+            complete = False
+            continue
         for kind, data in _inputs(cells, x, rng, notes):
             states = _run(cells, kind, data, rng, findings, measurements, notes)
             complete &= states is not None
             if states is not None and loss is not None:
                 loss_gradient |= _loss(loss, states, findings)
     findings = _merged(findings)
-    if x is None:
+    if drawn:
         notes.append("measured on drawn input, of three kinds; the answer depends on it, so give x, your own")
     return Report(tuple(findings), tuple(measurements), tuple(blocks), tuple(dict.fromkeys(notes)), training, loss_gradient, complete)
 
@@ -490,33 +499,53 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
 
 def _inputs(cells, x, rng, notes):
     """Yield the kinds of input for one stack, as (name, x)."""
-    first = next((cell for cell in cells if "W_x" in cell.arrays), None)
-    dtype = next(iter(cells[0].arrays.values())).dtype if cells[0].arrays else np.dtype(float)
-    if x is not None:
-        x = as_array("x", x, notes)
-        check_kind("x", x, "fiub", "numbers")
-        inputs = first.arrays["W_x"].shape[1] if first else "I"
-        if x.ndim != 3 or 0 in x.shape or (first and x.shape[-1] != inputs):
-            raise ValueError(f"x must have shape (T, B, {inputs}), time, batch, feature, got {x.shape}")
+    width, dtype = _width(cells), _dtype(cells)
+    if x is not None and width in (None, x.shape[-1]):
         if cells[0].batch_first:
             x = np.swapaxes(x, 0, 1)
             notes.append("the module has batch_first=True, so x is read as (B, T, I)")
-        elif x.shape[0] < x.shape[1] and x.shape[0] <= 10:
+        elif len(x) < min(10, x.shape[1]):
             T, B, _ = x.shape
-            notes.append(f"x is read as {T} steps of {B} sequences; if it is {T} sequences of {B} steps, swap its axes")
+            notes.append(f"x is read as {T} steps of {B} sequences; for {T} sequences of {B} steps, swap its axes")
         if x.dtype != dtype:
             notes.append(f"x has dtype {x.dtype}, and was converted to that of the weights, {dtype}")
         with np.errstate(over="ignore"):
             yield "x", np.ascontiguousarray(x, dtype)
         return
-    I = first.arrays["W_x"].shape[1] if first else 1  # noqa: E741
-    shape = (STEPS, SEQUENCES, I)
-    for kind, width in (("one number", 1), ("ten numbers", min(10, I))):
-        if kind == "one number" or width > 1:
+    if width is None:
+        raise ValueError("x must be given for a network of another class, got None: its input may have any size")
+    if x is not None:
+        notes.append(f"{cells[0].where} reads {width} numbers, and x has {x.shape[-1]}: measured on drawn input")
+    shape = (STEPS, SEQUENCES, width)
+    for kind, used in (("one number", 1), ("ten numbers", min(10, width))):
+        if kind == "one number" or used > 1:
             data = np.zeros(shape, dtype)
-            data[..., :width] = rng.normal(size=(*shape[:2], width))
+            data[..., :used] = rng.normal(size=(*shape[:2], used))
             yield kind, data
-    yield "one-hot", np.eye(I, dtype=dtype)[rng.integers(I, size=shape[:2])]
+    yield "one-hot", np.eye(width, dtype=dtype)[rng.integers(width, size=shape[:2])]
+
+
+def _width(cells):
+    """Return I of a stack, or None if it is not known."""
+    W_x = cells[0].arrays.get("W_x")
+    return W_x.shape[1] if cells[0].gates and W_x is not None and W_x.ndim == 2 else None
+
+
+def _dtype(cells):
+    return next((np.asarray(array).dtype for array in cells[0].arrays.values()), np.dtype(np.float64))
+
+
+def _check_input(x, groups, notes):
+    """Return x as an array that at least one stack can read."""
+    x = as_array("x", x, notes)
+    check_kind("x", x, "fiub", "numbers")
+    widths = [_width(cells) for cells in groups]
+    fits = x.ndim == 3 and 0 not in x.shape and any(width in (None, x.shape[-1]) for width in widths)
+    if not fits:
+        sizes = " or ".join(str(width or "I") for width in dict.fromkeys(widths))
+        raise ValueError(f"x must have shape (T, B, {sizes}), time, batch, feature, got {x.shape}")
+    check_finite("x", x)
+    return x
 
 
 def _run(cells, kind, data, rng, findings, measurements, notes):
@@ -525,6 +554,13 @@ def _run(cells, kind, data, rng, findings, measurements, notes):
     for layer in dict.fromkeys(cell.layer for cell in cells):
         top = []
         for cell in (cell for cell in cells if cell.layer == layer):
+            width = _width([cell])
+            if layer and width not in (None, data.shape[-1]):
+                notes.append(
+                    f"{cell.where} reads {width} numbers, and the layer below has {data.shape[-1]}: something is between "
+                    "them that is not given, so it was measured on normal numbers"
+                )
+                data = rng.normal(size=(*data.shape[:2], width))
             if cell.network is None:
                 notes.append(f"{cell.where} could not be run, nor the layers above it")
                 return None
@@ -548,7 +584,7 @@ def _run(cells, kind, data, rng, findings, measurements, notes):
                 notes.append(f"{cell.where}: its backward is not finite")
                 return None
             measurements.append(measured)
-            findings += _of_gradients(cell, measured, h)
+            findings += _of_gradients(cell, measured, x, h)
         data = np.concatenate([h[:0:-1] if cell.reverse else h[1:] for cell, _, _, h in top], axis=-1)
     return top
 
@@ -662,12 +698,13 @@ def _of_weights(cell):
     return found
 
 
-def _of_gradients(cell, m, h):
+def _of_gradients(cell, m, x, h):
     """Return what one measurement shows."""
     found, D = [], len(m.best) - 1
     network, end, best, peak = cell.network, m.typical[-1], m.best[-1], int(np.argmax(m.best))
     ours = type(network) in KINDS
     vanished = end <= -THOUSANDTH
+    falls = 0 < peak < D and best <= m.best[peak] - 1 and best < m.best[3 * D // 4]
 
     def see(name, what, action, proof):
         found.append(Finding(name, cell.where, what, action, proof, (m.input,)))
@@ -683,20 +720,20 @@ def _of_gradients(cell, m, h):
     half = h[len(h) // 2 :].astype(float)
     moves = bool(np.any(half.std(axis=0) > 1e-6))
     grows = m.rate > 3 * m.error and m.rate > 0
-    if bounded and moves and grows and best >= 1:
+    if best >= THOUSANDTH and not falls and bounded and moves and grows:
         see(
             "chaotic",
             f"the states are bounded, and a gradient grows by e^{m.rate:.2g} per step along them, "
             f"to {_power(best)} after {D} steps",
             "scale W_h down until the Lyapunov rate is below 0: clipping bounds a step, and leaves its direction to chance",
-            f"with half of W_h, the rate, {m.rate:.2g}, must fall below 0",
+            "run it twice, from initial states that differ by 1e-6: the difference must grow to the size of the states",
         )
-    if best >= THOUSANDTH and (m.rate > 0 or peak == D):
+    if best >= THOUSANDTH and not falls:
         see(
             "exploding",
             f"a gradient grows to {_power(best)} times its length over {D} steps",
             "clip by norm, and scale W_h down",
-            "W_h divided by e to the Lyapunov rate must leave it near 1",
+            f"with W_h divided by {np.exp(max(m.rate, 0.01)):.3g}, it must no longer grow a thousandfold",
         )
     gates = m.gates
     stuck = {"i": gates.get("i", (0, 0))[1], "o": gates.get("o", (0, 0))[1]} if type(network) is LSTM else {}
@@ -719,38 +756,67 @@ def _of_gradients(cell, m, h):
             "saturated",
             f"{m.saturated:.0%} of units and steps have less than a tenth of the largest slope"
             + (f", and a gradient keeps {_power(end)} of its length over {D} steps" if vanished else ""),
-            "scale W_x and W_h down, and normalize the input to mean 0 and deviation 1",
+            _what_saturates(network, x, h),
             "diagnose again: fewer than half may be saturated",
         )
-    if m.best[peak] >= 1 and 0 < peak < D and best <= m.best[peak] - 1 and m.rate < 0:
+    if falls and m.best[peak] >= 1:
         see(
             "transient growth",
             f"a gradient grows to {_power(m.best[peak])} times its length over {peak} steps, "
             f"and has {_power(best)} after {D}",
             "start W_h orthogonal, or clip by norm: eigenvalues say nothing about the first steps",
-            "with an orthogonal W_h of the same spectral radius, no distance may have ten times the length",
+            "with orthogonal blocks of the same spectral radius in W_h, no distance may have ten times the length",
         )
     if vanished:
         kept = f"a gradient keeps {_power(end)} of its length over {D} steps"
         kept += f", and less than a thousandth after {m.steps}"
-        if m.memory is not None:
-            gate = "f" if type(network) is LSTM else "z"
+        gate = {LSTM: "f", GRU: "z"}.get(type(network), "")
+        if m.memory is not None and m.memory < D:
             bias = np.log(max(2, D))
             see(
                 "forgets",
                 f"{kept}; the gate {gate}, {gates[gate][0]:.2g} in the mean, by itself leaves a thousandth "
-                f"after {m.memory:.0f}",
-                f"set the bias of the gate {gate} to {bias:.2g}, which keeps about 37 % over {D} steps",
+                f"after {m.memory:.3g}",
+                f"set the bias of the gate {gate} to {bias:.2g}, which by itself keeps about 37 % over {D} steps",
                 f"diagnose again: {gate} must be near {1 / (1 + np.exp(-bias)):.3f}, and more than a thousandth left",
             )
-        else:
+        elif gate:
             see(
                 "vanishing",
-                kept,
-                "start W_h orthogonal; for longer distances, take an LSTM or a GRU whose forget gate starts open",
+                f"{kept}; not by the gate {gate}, which by itself leaves a thousandth after {m.memory:.3g}",
+                "look at the states and the other gates: what else is near its limits",
                 "diagnose again: more than a thousandth must be left",
             )
+        else:
+            see("vanishing", kept, _what_takes(network, m), "diagnose again: more than a thousandth must be left")
     return found
+
+
+def _what_saturates(network, x, h):
+    """Return what to do, from the part of z that is largest."""
+    if type(network) is LSTM:
+        return "lower the bias of the gate f or i, or scale W_xg down: the cell adds up more than tanh can show"
+    parts = {"W_x x": x @ network.W_x.T, "W_h h": h[:-1] @ network.W_h.T, "b": network.b}
+    sizes = {name: float(np.mean(abs(part))) for name, part in parts.items()}
+    largest = max(sizes, key=sizes.get)
+    cure = {
+        "W_x x": "normalize the input to mean 0 and deviation 1, or scale W_x down",
+        "W_h h": "scale W_h down",
+        "b": "set the biases nearer to 0",
+    }
+    return f"{cure[largest]}: the largest part of z is {largest}, {sizes[largest]:.2g} in the mean"
+
+
+def _what_takes(network, m):
+    """Return what to do about a vanishing gradient, from the factor that takes most of it."""
+    gated = "for longer distances, take an LSTM or a GRU whose forget gate starts open"
+    if m.slopes is None:
+        return f"look for the factors of its steps that are below 1; {gated}"
+    if m.matrix <= m.slopes:
+        return f"start W_h orthogonal, which gives 1 per step in place of {m.matrix:.2g}; {gated}"
+    if network.activation.gamma < 1:
+        return f"take tanh, for the slopes of {network.activation.name} are at most {network.activation.gamma:g}; {gated}"
+    return f"bring the slopes nearer to 1, which leave {m.slopes:.2g} per step: scale down W_x and the input; {gated}"
 
 
 def _bounded(network):

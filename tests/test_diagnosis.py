@@ -41,21 +41,22 @@ def upper(H, rng, diagonal, above):
     return diagonal * np.eye(H) + above * np.eye(H, k=1)
 
 
-def lstm(H, rng, g=0.5, **biases):
-    """Gates of small weights; i, f, g, o are their biases, 0 if not given."""
+def lstm(H, rng, scale=0.1, scale_x=0.1, **biases):
+    """Gates of small weights; i, f, g and o are biases, 0 if not given."""
     b = np.concatenate([np.full(H, float(biases.get(gate, 0))) for gate in "ifgo"])
-    return LSTM(0.3 * rng.normal(size=(4 * H, 3)), g * rng.normal(size=(4 * H, H)) / H**0.5, b)
+    return LSTM(scale_x * rng.normal(size=(4 * H, 3)), scale * rng.normal(size=(4 * H, H)) / H**0.5, b)
 
 
-def gru(H, rng, g=0.5, **biases):
+def gru(H, rng, scale=0.1, scale_x=0.1, **biases):
     b = np.concatenate([np.full(H, float(biases.get(gate, 0))) for gate in "rzn"])
-    return GRU(0.3 * rng.normal(size=(3 * H, 3)), g * rng.normal(size=(3 * H, H)) / H**0.5, b, np.zeros(H))
+    W_x = scale_x * rng.normal(size=(3 * H, 3))
+    return GRU(W_x, scale * rng.normal(size=(3 * H, H)) / H**0.5, b, np.zeros(H))
 
 
 def candidate(H, rng, factor):
     """An LSTM whose candidate feeds back on its own cell."""
-    network = lstm(H, rng, g=0.0)
-    network.W_h[2 * H : 3 * H] = orthogonal(H, rng, factor)
+    network = lstm(H, rng, scale=0.0)
+    network.W_h[2 * H : 3 * H] = factor * np.eye(H)
     return network
 
 
@@ -87,6 +88,10 @@ def two_directions(H, rng):
 
 def rest(H, rng):
     return np.zeros((100, 2, 3))
+
+
+def ones(H, rng):
+    return np.ones((100, 2, 3))
 
 
 # name: (the network, its sizes, the verdict, and where more than one finding must be told apart, more)
@@ -144,20 +149,21 @@ TROUBLE = {
     ),
     "chaos": (lambda H, rng: plain(normal(H, rng, 3.0), rng), (100, 256), "chaotic"),
     "N(0, 1)": (lambda H, rng: plain(random_normal(H, rng), rng), (100,), "chaotic"),
-    "LSTM, large weights": (lambda H, rng: lstm(H, rng, g=12.0), (64, 128), "chaotic"),
+    "LSTM, large weights": (lambda H, rng: lstm(H, rng, scale=12.0), (64, 128), "chaotic"),
     "LSTM, default": (
         lambda H, rng: framework_default("pytorch", 3, H, rng, gates=4),
         (1, 32, 512),
         "forgets",
     ),
     "LSTM, closed": (lambda H, rng: lstm(H, rng, f=-5), (1, 16, 100), "forgets"),
-    "LSTM, zeros": (lambda H, rng: lstm(H, rng, g=0.0), (1, 16), "forgets"),
+    "LSTM, zeros": (lambda H, rng: lstm(H, rng, scale=0.0), (1, 16), "forgets"),
     "LSTM, forget bias 1 twice": (lambda H, rng: forget_bias_twice(H, rng, 1.0), (8, 40), "forgets"),
     "GRU, closed": (lambda H, rng: gru(H, rng, z=-5), (1, 16, 100), "forgets"),
-    "GRU, zeros": (lambda H, rng: gru(H, rng, g=0.0), (1, 16), "forgets"),
+    "GRU, zeros": (lambda H, rng: gru(H, rng, scale=0.0), (1, 16), "forgets"),
     "GRU, stuck open": (lambda H, rng: gru(H, rng, z=9), (1, 16, 100), "saturated"),
     "LSTM, input shut": (lambda H, rng: lstm(H, rng, f=7, i=-9), (1, 30), "saturated"),
     "LSTM, output shut": (lambda H, rng: lstm(H, rng, f=7, o=-9), (1, 30), "saturated"),
+    "LSTM, cell in saturation": (lambda H, rng: lstm(H, rng, f=9, g=3), (1, 30), "saturated", ones),
     "float32 overflow": (
         lambda H, rng: plain(orthogonal(H, rng, 30.0), rng, "identity", dtype=np.float32),
         (1, 16),
