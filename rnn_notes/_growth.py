@@ -30,8 +30,8 @@ class Growth:
     error : float
         The standard error of `rate`.
     slopes, matrix : float or None
-        For an RNN, the factors per step by which φ′ and W_h change a typical gradient: geometric means. Their
-        product is the whole.
+        For an RNN, the factors per step by which φ′ and W_h change a gradient: geometric means over the
+        directions that are carried, of which none is special. Their product is that of the whole step.
     exact : bool
         Whether all directions were carried.
     """
@@ -54,7 +54,7 @@ def growth(network, state, rng) -> Growth:
     steps = KINDS[type(network)](network, state)
     B, H, T = steps.B, steps.H, steps.T
     exact = H <= EXACT
-    rows = np.broadcast_to(np.eye(H), (B, H, H)) if exact else _orthonormal(rng.normal(size=(B, SAMPLE, H)))
+    rows = _orthonormal(rng.normal(size=(B, H if exact else SAMPLE, H)))  # in general position: none is 0 by itself
     norms, typical, factors = _carry(steps, rows, T, exact)
     if not exact:
         for distance in {T, *(2**k for k in range(T.bit_length() - 1))}:

@@ -214,14 +214,15 @@ def _layers_of_keras(parts):
 
 def _torch(where, part, activation, batch_first, found):
     W_h = part["weight_hh"][1]
+    if "weight_hr" in part:
+        problem = f"{where} has a projection (proj_size), which this package does not run"
+        return _cell(where, 0, {name: array for name, (_, array) in part.items()}, problem, found)
     gates = _gates(part["weight_hh"][0], W_h.shape)
     if "weight_ih" not in part:
         return _cell(where, gates, {"W_h": W_h}, f"{where} has no weight_ih: no input, so it cannot be run", found)
     W_x = part["weight_ih"][1]
     arrays, biases = {"W_x": W_x, "W_h": W_h}, [part[n][1] for n in ("bias_ih", "bias_hh") if n in part]
     problem = ""
-    if "weight_hr" in part:
-        problem = f"{where} has a projection (proj_size), which this package does not run"
     if len(biases) == 1:
         found.notes.append(f"{where}: one of its two biases is missing, taken as 0")
     H = len(W_h) // gates

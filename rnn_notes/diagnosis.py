@@ -64,7 +64,11 @@ class Finding:
     action, proof : str
         What to do next, and what would prove that this was it.
     inputs : tuple of str
-        The kinds of input on which it was seen.
+        The kinds of input on which it was seen; `what` is said of the one where it is worst.
+    size : float
+        How bad it is, beside others of its name: powers of ten lost or gained, or a share.
+    gate : str
+        The letter of the gate that it is about, if it is about one.
 
     Examples
     --------
@@ -81,6 +85,8 @@ class Finding:
     action: str
     proof: str
     inputs: tuple = ()
+    size: float = 0.0
+    gate: str = ""
 
     @property
     def link(self) -> str:
@@ -136,8 +142,9 @@ class Measurement:
     slopes, matrix : float or None
         The factors per step by which φ′ and W_h change a gradient; for gates there is no such split.
     saturated, dead : float
-        Shares: of all units and steps, those whose slope is below a tenth of the largest possible; of all units,
-        those that are 0, with slope 0, at every step. Of an LSTM the slope of tanh(c) counts, of a GRU that of n.
+        Shares: of all units and steps, those whose slope is below a tenth of the largest possible, if φ has limits;
+        of all units, those that are 0, with slope 0, at every step. Of an LSTM the slope of tanh(c) counts, of a
+        GRU that of n.
     gates : dict of str to tuple of float
         For each gate its mean, the share of units and steps where it is below 0.01, and that above 0.99.
     memory : float or None
@@ -604,7 +611,7 @@ def _measure(cell, x, state, h, kind, rng):
         input=kind,
         best=best,
         typical=typical,
-        saturated=float(np.mean(slope < 0.1)) if slope is not None else 0.0,
+        saturated=float(np.mean(slope < 0.1)) if slope is not None and _bounded(network) else 0.0,
         dead=float(np.mean(low)) if low is not None else 0.0,
         gates=gates,
         memory=memory,
@@ -706,12 +713,13 @@ def _of_gradients(cell, m, x, h):
     vanished = end <= -THOUSANDTH
     falls = 0 < peak < D and best <= m.best[peak] - 1 and best < m.best[3 * D // 4]
 
-    def see(name, what, action, proof):
-        found.append(Finding(name, cell.where, what, action, proof, (m.input,)))
+    def see(name, size, what, action, proof, gate=""):
+        found.append(Finding(name, cell.where, what, action, proof, (m.input,), float(size), gate))
 
     if m.dead >= 0.5:
         see(
             "dead units",
+            m.dead,
             f"{m.dead:.0%} of the units are 0 at every step",
             "set the biases to 0 or a little above, scale W_x down, and lower the learning rate",
             "diagnose again: fewer than half of the units may be dead",
@@ -723,6 +731,7 @@ def _of_gradients(cell, m, x, h):
     if best >= THOUSANDTH and not falls and bounded and moves and grows:
         see(
             "chaotic",
+            best,
             f"the states are bounded, and a gradient grows by e^{m.rate:.2g} per step along them, "
             f"to {_power(best)} after {D} steps",
             "scale W_h down until the Lyapunov rate is below 0: clipping bounds a step, and leaves its direction to chance",
@@ -731,6 +740,7 @@ def _of_gradients(cell, m, x, h):
     if best >= THOUSANDTH and not falls:
         see(
             "exploding",
+            best,
             f"a gradient grows to {_power(best)} times its length over {D} steps",
             "clip by norm, and scale W_h down",
             f"with W_h divided by {np.exp(max(m.rate, 0.01)):.3g}, it must no longer grow a thousandfold",
@@ -745,15 +755,18 @@ def _of_gradients(cell, m, x, h):
             lets = {"z": "hardly anything gets into the state", "i": "hardly anything gets into the cell"}
             see(
                 "saturated",
+                share,
                 f"the gate {gate} is {side} at {share:.0%} of units and steps: "
                 f"{lets.get(gate, 'hardly anything of the cell gets into the state')}",
                 f"set the bias of the gate {gate} nearer to 0, and scale its weights down",
                 f"diagnose again: the mean of {gate} must be away from its limit",
+                gate,
             )
     bends = type(network) is not GRU and ours
     if bends and ((m.saturated >= 0.5 and vanished) or m.saturated >= 0.9):
         see(
             "saturated",
+            m.saturated,
             f"{m.saturated:.0%} of units and steps have less than a tenth of the largest slope"
             + (f", and a gradient keeps {_power(end)} of its length over {D} steps" if vanished else ""),
             _what_saturates(network, x, h),
@@ -762,6 +775,7 @@ def _of_gradients(cell, m, x, h):
     if falls and m.best[peak] >= 1:
         see(
             "transient growth",
+            m.best[peak],
             f"a gradient grows to {_power(m.best[peak])} times its length over {peak} steps, "
             f"and has {_power(best)} after {D}",
             "start W_h orthogonal, or clip by norm: eigenvalues say nothing about the first steps",
@@ -775,6 +789,7 @@ def _of_gradients(cell, m, x, h):
             bias = np.log(max(2, D))
             see(
                 "forgets",
+                -end,
                 f"{kept}; the gate {gate}, {gates[gate][0]:.2g} in the mean, by itself leaves a thousandth "
                 f"after {m.memory:.3g}",
                 f"set the bias of the gate {gate} to {bias:.2g}, which by itself keeps about 37 % over {D} steps",
@@ -783,12 +798,13 @@ def _of_gradients(cell, m, x, h):
         elif gate:
             see(
                 "vanishing",
+                -end,
                 f"{kept}; not by the gate {gate}, which by itself leaves a thousandth after {m.memory:.3g}",
                 "look at the states and the other gates: what else is near its limits",
                 "diagnose again: more than a thousandth must be left",
             )
         else:
-            see("vanishing", kept, _what_takes(network, m), "diagnose again: more than a thousandth must be left")
+            see("vanishing", -end, kept, _what_takes(network, m), "diagnose again: more than a thousandth must be left")
     return found
 
 
@@ -816,6 +832,8 @@ def _what_takes(network, m):
         return f"start W_h orthogonal, which gives 1 per step in place of {m.matrix:.2g}; {gated}"
     if network.activation.gamma < 1:
         return f"take tanh, for the slopes of {network.activation.name} are at most {network.activation.gamma:g}; {gated}"
+    if not _bounded(network):
+        return f"keep more units above 0, by larger biases: closed ones leave {m.slopes:.2g} per step; {gated}"
     return f"bring the slopes nearer to 1, which leave {m.slopes:.2g} per step: scale down W_x and the input; {gated}"
 
 
@@ -831,14 +849,14 @@ def _merged(findings):
     """Return the findings, worst first; the same of several kinds of input is one."""
     merged = {}
     for finding in findings:
-        key = finding.name, finding.where, "gate" in finding.what[:9] and finding.what[9:10]
-        if key in merged:
-            merged[key] = replace(merged[key], inputs=merged[key].inputs + finding.inputs)
-        else:
-            merged[key] = finding
-    order = [*VERDICTS]
-    rank = lambda f: (order.index(f.name) if f.name in VERDICTS else len(order), -len(f.inputs))  # noqa: E731
-    return sorted(merged.values(), key=rank)
+        same = merged.setdefault((finding.name, finding.where, finding.gate), [])
+        same.append(finding)
+    worst = [
+        replace(max(same, key=lambda f: f.size), inputs=tuple(dict.fromkeys(i for f in same for i in f.inputs)))
+        for same in merged.values()
+    ]
+    order = {name: rank for rank, name in enumerate([*VERDICTS, "forget bias"])}
+    return sorted(worst, key=lambda f: (order[f.name], -f.size))
 
 
 def _loss(loss, top, findings):
