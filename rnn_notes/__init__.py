@@ -17,7 +17,8 @@ More run and show the experiments:
 * `rnn_notes.tasks`: tasks that need a memory, and their losses;
 * `rnn_notes.training`: a readout, optimizers, and the training loop;
 * `rnn_notes.tables`: results in rows;
-* `rnn_notes.diagnosis`: from a network that does not train to a cause.
+* `rnn_notes.diagnosis`: from a network that does not train to a cause;
+* `rnn_notes.report`: what was found, in words and tables.
 
 * `rnn_notes.figures`: what the pages draw; only this part needs Matplotlib, so it is imported by itself.
 
@@ -27,7 +28,7 @@ feature.
 
 from rnn_notes.activations import ACTIVATIONS, Activation, identity, relu, sigmoid, tanh
 from rnn_notes.clipping import clip_by_norm, clip_by_value, global_norm
-from rnn_notes.diagnosis import VERDICTS, Block, Finding, Measurement, Report, diagnose
+from rnn_notes.diagnosis import diagnose
 from rnn_notes.gru import GRU, GRUGradients, GRUState
 from rnn_notes.initialization import (
     INITIALIZERS,
@@ -40,6 +41,7 @@ from rnn_notes.initialization import (
 from rnn_notes.lstm import LSTM, LSTMGradients, LSTMState
 from rnn_notes.network import Network
 from rnn_notes.orthogonal import gram_schmidt, householder_qr, random_orthogonal
+from rnn_notes.report import VERDICTS, Block, Finding, Measurement, Report
 from rnn_notes.rnn import RNN, RNNGradients
 from rnn_notes.spectrum import (
     Motion,

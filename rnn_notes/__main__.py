@@ -13,7 +13,9 @@ TROUBLE, WRONG = 1, 2  # the exit codes beside 0, for healthy; argparse has 2, t
 
 def main(arguments=None) -> int:
     """Run a command; return 0 for healthy, 1 for any other verdict, and 2 if nothing could be diagnosed."""
-    parser = argparse.ArgumentParser(prog="python -m rnn_notes", description="Recurrent networks and their gradients.")
+    parser = argparse.ArgumentParser(
+        prog="python -m rnn_notes", description="Recurrent networks and their gradients."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "diagnose",
@@ -21,7 +23,9 @@ def main(arguments=None) -> int:
         description="Measure what the weights in a file do to gradients, and name the trouble.",
         epilog="exit code: 0 healthy, 1 another verdict, 2 the file could not be read",
     )
-    command.add_argument("file", type=Path, help="weights: .npz, .safetensors, or .pt if PyTorch is installed")
+    command.add_argument(
+        "file", type=Path, help="weights: .npz, .safetensors, or .pt if PyTorch is installed"
+    )
     command.add_argument("--input", type=Path, metavar="x.npy", help="input of shape (T, B, I)")
     command.add_argument("--json", action="store_true", help="print JSON in place of tables")
     given = parser.parse_args(arguments)

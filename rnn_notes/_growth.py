@@ -1,4 +1,4 @@
-"""How a gradient grows on its way back through a network: products of step Jacobians, carried and never stored."""
+"""How a gradient grows on its way back: products of step Jacobians, carried and never stored."""
 
 from dataclasses import dataclass
 
@@ -54,12 +54,14 @@ def growth(network, state, rng) -> Growth:
     steps = KINDS[type(network)](network, state)
     B, H, T = steps.B, steps.H, steps.T
     exact = H <= EXACT
-    rows = _orthonormal(rng.normal(size=(B, H if exact else SAMPLE, H)))  # in general position: none is 0 by itself
+    rows = _orthonormal(
+        rng.normal(size=(B, H if exact else SAMPLE, H))
+    )  # in general position: none is 0 by itself
     norms, typical, factors = _carry(steps, rows, T, exact)
     if not exact:
         for distance in {T, *(2**k for k in range(T.bit_length() - 1))}:
-            # Randomized range finder (Halko et al. 2011): what random directions become in so many steps spans
-            # nearly all that the product stretches most.
+            # Randomized range finder (Halko et al. 2011): what random directions become in so many steps
+            # spans nearly all that the product stretches most.
             columns = rng.normal(size=(B, FOUND, steps.size))
             for t in range(T - distance, T):
                 columns = _orthonormal(steps.ahead(columns, t))
@@ -72,10 +74,11 @@ def growth(network, state, rng) -> Growth:
 
 
 def _carry(steps, rows, distance, exact):
-    """Return log₁₀ of the norms and of the means over directions at each distance, and the factors' logarithms.
+    """Return log₁₀ of the norms and the means over directions at each distance, and the factors' logarithms.
 
-    The rows, directions in the last hidden state, are carried as L Q with orthonormal Q, for otherwise all turn
-    to one direction, and with the logarithm of a scale, for otherwise the product leaves the range of numbers.
+    The rows, directions in the last hidden state, are carried as L Q with orthonormal Q, for otherwise all
+    turn to one direction, and with the logarithm of a scale, for otherwise the product leaves the range of
+    numbers.
     """
     B, m = rows.shape[:2]
     Y = np.zeros((B, m, steps.size))
@@ -116,14 +119,16 @@ def _mean(logarithms):
 def _mean_log(squares):
     """Return the mean of ln Σ s uᵢ² over all directions u, uniform on the sphere, for each row of numbers s.
 
-    With g normal, ln Σ s gᵢ² = ∫ (e⁻ʸ - e^(-y Σ s gᵢ²)) dy/y by Frullani, and the mean of the second term is the
-    product of (1 + 2 s y)^(-½). The same integral with s = 1 is the length of g. By y = eᵛ it becomes one of a
-    smooth function, for which the trapezoidal rule is exact to 1e-8 in steps of a half.
+    With g normal, ln Σ s gᵢ² = ∫ (e⁻ʸ - e^(-y Σ s gᵢ²)) dy/y by Frullani, and the mean of the second term is
+    the product of (1 + 2 s y)^(-½). The same integral with s = 1 is the length of g. By y = eᵛ it becomes one
+    of a smooth function, for which the trapezoidal rule is exact to 1e-8 in steps of a half.
     """
     y = np.exp(np.arange(-40.0, 90.0, 0.5))
 
     def integral(s):
-        return 0.5 * np.sum(np.exp(-y) - np.exp(-0.5 * np.sum(np.log1p(2 * s[..., None] * y), axis=-2)), axis=-1)
+        return 0.5 * np.sum(
+            np.exp(-y) - np.exp(-0.5 * np.sum(np.log1p(2 * s[..., None] * y), axis=-2)), axis=-1
+        )
 
     return np.where(squares.any(axis=-1), integral(squares) - integral(np.ones(squares.shape[-1])), -np.inf)
 
@@ -146,7 +151,7 @@ def _rate(norms):
 
 
 class _Steps:
-    """The step Jacobians of a network as maps: `back` of rows, one step, and `ahead` of tangents. In float64."""
+    """The step Jacobians of a network as maps, in float64: `back` of rows, and `ahead` of tangents."""
 
     splits = False
 
@@ -201,7 +206,9 @@ class _LSTMSteps(_Steps):
 class _GRUSteps(_Steps):
     def __init__(self, network, state):
         super().__init__(network, state.h)
-        state = type(state)(*(part.astype(np.float64) for part in (state.h, state.gates, state.n, state.recurrent)))
+        state = type(state)(
+            *(part.astype(np.float64) for part in (state.h, state.gates, state.n, state.recurrent))
+        )
         self.by_a, by_n = np.empty((self.T, self.B, 3, self.H)), np.empty((self.T, self.B, self.H))
         network._local_derivatives(state, slice(self.T), self.by_a, by_n)
         self.z = state.z[:, :, None]

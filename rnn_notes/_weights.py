@@ -17,7 +17,9 @@ from rnn_notes.lstm import LSTM
 from rnn_notes.rnn import RNN
 
 GATES = {RNN: 1, GRU: 3, LSTM: 4}
-TORCH = re.compile(r"(?P<group>.*?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<layer>\d+))?(?P<back>_reverse)?")
+TORCH = re.compile(
+    r"(?P<group>.*?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<layer>\d+))?(?P<back>_reverse)?"
+)
 KERAS = re.compile(r"(?P<group>.*?)(?P<name>recurrent_kernel|kernel|bias)(?::0)?")
 OURS = re.compile(r"(?P<group>(?:.*[^A-Za-z0-9])?)(?P<name>W_x|W_h|b_n|b)")
 
@@ -113,7 +115,10 @@ def _from_module(module, found):
     for name, part in module.named_modules():
         group = f"{name}." if name else ""
         kind = str(getattr(part, "mode", "")) + str(getattr(part, "nonlinearity", ""))
-        known[group] = ("relu" if "relu" in kind.lower() else "tanh", bool(getattr(part, "batch_first", False)))
+        known[group] = (
+            "relu" if "relu" in kind.lower() else "tanh",
+            bool(getattr(part, "batch_first", False)),
+        )
     return _from_arrays(_as_arrays(module.state_dict(), found), found, known)
 
 
@@ -140,11 +145,11 @@ def as_array(name, value, notes):
     """Return the array of a NumPy array or of another program's tensor, with its dtype if it has one here."""
     if callable(getattr(value, "detach", None)):  # PyTorch
         if getattr(value, "is_quantized", False):
-            notes.append(f"{name} is quantised: measured with its dequantised values")
+            notes.append(f"{name} is quantised, and measured by the values that it stands for")
             value = value.dequantize()
         value = value.detach().cpu()
         if "bfloat16" in str(value.dtype):
-            notes.append(f"{name} is bfloat16, measured in float32")
+            notes.append("bfloat16 is measured in float32: in bfloat16 more is lost")
             value = value.float()
         value = value.numpy()
     try:
@@ -158,7 +163,11 @@ def as_array(name, value, notes):
 
 def _from_arrays(arrays, found, known):
     """Sort arrays by the names that PyTorch, Keras and this package give them."""
-    for pattern, key, build in ((TORCH, "weight_hh", _torch), (KERAS, "recurrent_kernel", _keras), (OURS, "W_h", _ours)):
+    for pattern, key, build in (
+        (TORCH, "weight_hh", _torch),
+        (KERAS, "recurrent_kernel", _keras),
+        (OURS, "W_h", _ours),
+    ):
         parts = {}
         for name, array in arrays.items():
             match = pattern.fullmatch(name)
@@ -219,7 +228,9 @@ def _torch(where, part, activation, batch_first, found):
         return _cell(where, 0, {name: array for name, (_, array) in part.items()}, problem, found)
     gates = _gates(part["weight_hh"][0], W_h.shape)
     if "weight_ih" not in part:
-        return _cell(where, gates, {"W_h": W_h}, f"{where} has no weight_ih: no input, so it cannot be run", found)
+        return _cell(
+            where, gates, {"W_h": W_h}, f"{where} has no weight_ih: no input, so it cannot be run", found
+        )
     W_x = part["weight_ih"][1]
     arrays, biases = {"W_x": W_x, "W_h": W_h}, [part[n][1] for n in ("bias_ih", "bias_hh") if n in part]
     problem = ""
@@ -230,7 +241,9 @@ def _torch(where, part, activation, batch_first, found):
         if name in part and part[name][1].shape != (gates * H,):
             problem = f"{part[name][0]} must have shape {(gates * H,)}, got {part[name][1].shape}"
     if not problem:
-        zeros = np.zeros(gates * H, np.result_type(W_h, np.float32))  # a sum in half precision would lose more
+        zeros = np.zeros(
+            gates * H, np.result_type(W_h, np.float32)
+        )  # a sum in half precision would lose more
         b_ih, b_hh = (part[n][1] + zeros if n in part else zeros for n in ("bias_ih", "bias_hh"))
         arrays["b"] = b_ih + b_hh
         if gates == 3:
@@ -250,7 +263,11 @@ def _keras(where, part, activation, batch_first, found):
     H = len(recurrent)
     if "kernel" not in part:
         return _cell(where, gates, {"W_h": recurrent.T}, f"{where} has no kernel, so it cannot be run", found)
-    bias = part["bias"][1] if "bias" in part else np.zeros((2, 3 * H) if gates == 3 else gates * H, recurrent.dtype)
+    bias = (
+        part["bias"][1]
+        if "bias" in part
+        else np.zeros((2, 3 * H) if gates == 3 else gates * H, recurrent.dtype)
+    )
     return _from_keras(where, gates, part["kernel"][1], recurrent, bias, found)
 
 
@@ -269,7 +286,8 @@ def _from_keras(where, gates, kernel, recurrent, bias, found):
             arrays |= {"b": total, "b_n": bias[1, n]}
         else:
             problem = (
-                f"{where} has a bias of shape {bias.shape}, as Keras's GRU with reset_after=False: there the reset "
+                f"{where} has a bias of shape {bias.shape}, as Keras's GRU with reset_after=False: there "
+                "the reset "
                 "gate acts before the product, which this package does not run"
             )
     else:
@@ -297,7 +315,9 @@ def _gates(name, shape):
     """Return 1, 3 or 4 from the shape of a recurrent matrix, rows first."""
     if len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0 and shape[0] // shape[1] in NETWORKS:
         return shape[0] // shape[1]
-    raise ValueError(f"{name} must have 1, 3 or 4 times as many rows as columns (RNN, GRU, LSTM), got {shape}")
+    raise ValueError(
+        f"{name} must have 1, 3 or 4 times as many rows as columns (RNN, GRU, LSTM), got {shape}"
+    )
 
 
 def _cell(where, gates, arrays, problem, found, activation="tanh"):
@@ -305,16 +325,21 @@ def _cell(where, gates, arrays, problem, found, activation="tanh"):
     for name, array in arrays.items():
         if array.dtype.kind != "f":
             raise TypeError(
-                f"{where}: {name} must be of floats, got {array.dtype}; of a quantised network, give the weights "
+                f"{where}: {name} must be of floats, got {array.dtype}; of a quantised network, give the "
+                "weights "
                 "as they were before"
             )
     dtypes = {array.dtype for array in arrays.values()}
     wide = np.result_type(np.float32, *dtypes)
     wide = np.dtype(np.float64 if wide.itemsize > 8 else wide)
     if any(d.itemsize < 4 for d in dtypes):
-        found.notes.append(f"{where}: half-precision weights, measured in {wide}: in half precision more is lost")
+        found.notes.append(
+            f"{where}: half-precision weights, measured in {wide}: in half precision more is lost"
+        )
     elif len(dtypes) > 1:
-        found.notes.append(f"{where}: weights of several dtypes, {_listed(sorted(map(str, dtypes)))}, measured in {wide}")
+        found.notes.append(
+            f"{where}: weights of several dtypes, {_listed(sorted(map(str, dtypes)))}, measured in {wide}"
+        )
     arrays = {name: np.ascontiguousarray(array, wide.newbyteorder("=")) for name, array in arrays.items()}
     network = None
     if not problem and all(np.isfinite(a).all() for a in arrays.values()):
@@ -327,7 +352,7 @@ def _cell(where, gates, arrays, problem, found, activation="tanh"):
 
 
 def _from_list(arrays, found):
-    """Read the list that Keras's get_weights returns: kernel, recurrent kernel and bias, layer after layer."""
+    """Read the list that Keras's get_weights returns: kernel, recurrent kernel, bias, layer after layer."""
     i, left, last = 0, 0, None
     while i < len(arrays):
         pair = arrays[i : i + 2]
@@ -341,7 +366,9 @@ def _from_list(arrays, found):
                 bias = arrays[i] if has_bias else np.zeros(shapes[0], recurrent.dtype)
                 i += has_bias
                 # The second direction of a layer reads what the first reads; the next layer reads H numbers.
-                back = last is not None and not last.reverse and last.arrays["W_x"].shape[1] == len(kernel) != H
+                back = (
+                    last is not None and not last.reverse and last.arrays["W_x"].shape[1] == len(kernel) != H
+                )
                 layer = 0 if last is None else last.layer + (not back)
                 where = f"layer {layer}" + ", backward" * back
                 last = _from_keras(where, gates, kernel, recurrent, bias, found)
@@ -352,7 +379,8 @@ def _from_list(arrays, found):
     if not found.cells:
         shapes = _listed([str(a.shape) for a in arrays]) or "none"
         raise ValueError(
-            "network must be a list as Keras's get_weights returns it, kernel (I, kH), recurrent kernel (H, kH) and "
+            "network must be a list as Keras's get_weights returns it, kernel (I, kH), recurrent kernel "
+            "(H, kH) and "
             f"bias with k = 1, 3 or 4, got arrays of shapes {shapes}"
         )
     if left:
@@ -366,7 +394,7 @@ def _from_list(arrays, found):
 
 
 def load(path) -> Mapping:
-    """Return the arrays of a file by name. No pickle is opened, and nothing is read before its size is checked."""
+    """Return the arrays of a file by name. No pickle is opened; sizes are checked before reading."""
     if not path.is_file():
         raise ValueError(f"network must be a file that exists, got {shown(str(path))}")
     readers = {".npz": _npz, ".safetensors": _safetensors, ".pt": _pt, ".pth": _pt, ".bin": _pt}
@@ -377,7 +405,8 @@ def load(path) -> Mapping:
             ".keras": "; from Keras: np.savez(path, **{w.path: w.numpy() for w in model.weights})",
         }
         raise ValueError(
-            f"network must be a file .npz, .safetensors or .pt, got {shown(str(path))}{hint.get(path.suffix, '')}"
+            "network must be a file .npz, .safetensors or .pt, got "
+            f"{shown(str(path))}{hint.get(path.suffix, '')}"
         )
     return readers[path.suffix](path)
 
@@ -391,8 +420,18 @@ def _npz(path):
                     raise ValueError(f"it has {shown(info.filename)}, which is no array")
                 with archive.open(info) as stream:
                     arrays[info.filename.removesuffix(".npy")] = _npy(stream, info.file_size)
-    except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, SyntaxError) as error:
-        raise ValueError(f"network must be an .npz file of numpy.savez, got {shown(str(path))}: {error}") from None
+    except (
+        ValueError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        SyntaxError,
+    ) as error:
+        raise ValueError(
+            f"network must be an .npz file of numpy.savez, got {shown(str(path))}: {error}"
+        ) from None
     return arrays
 
 
@@ -415,7 +454,7 @@ def _npy(stream, size):
     if dtype.hasobject:
         raise ValueError("it has Python objects, which only a pickle could restore")
     count = prod(shape)
-    if count * dtype.itemsize > size:
+    if count * dtype.itemsize > min(size, LARGEST):
         raise ValueError(f"it promises an array of shape {shape}, and has {size} bytes")
     data = stream.read(count * dtype.itemsize)
     array = np.frombuffer(data, dtype, count)
@@ -423,9 +462,19 @@ def _npy(stream, size):
 
 
 SAFETENSORS = MappingProxyType(
-    {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"}
+    {
+        "F64": "<f8",
+        "F32": "<f4",
+        "F16": "<f2",
+        "BF16": "<u2",
+        "I64": "<i8",
+        "I32": "<i4",
+        "I16": "<i2",
+        "I8": "i1",
+    }
     | {"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?"}
 )
+LARGEST = 2**32  # bytes of one array of an .npz: a small file can promise, and hold, any number of zeros
 LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
 
 
@@ -454,7 +503,10 @@ def _safetensors(path):
                     raise ValueError(f"{name} has dtype {shown(dtype)}: give its weights as F32")
                 kind = np.dtype(SAFETENSORS[dtype])
                 if high - low != prod(shape) * kind.itemsize or start + high > size:
-                    raise ValueError(f"{name} of shape {tuple(shape)} has the bytes from {low} to {high}, of {size - start}")
+                    raise ValueError(
+                        f"{name} of shape {tuple(shape)} has the bytes from {low} to {high}, of "
+                        f"{size - start}"
+                    )
                 stream.seek(start + low)
                 array = np.frombuffer(stream.read(high - low), kind)
                 if dtype == "BF16":  # the upper half of a float32
@@ -471,14 +523,20 @@ def _pt(path):
         import torch
     except ImportError:
         raise ValueError(
-            f"network must be a file that can be read without PyTorch, got {shown(str(path))}: a {path.suffix} file is "
+            f"network must be a file that can be read without PyTorch, got {shown(str(path))}: a "
+            f"{path.suffix} file is "
             "a pickle, and PyTorch is not installed; save it with safetensors, or as .npz"
         ) from None
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the file makes PyTorch raise
         first = str(error).strip().partition("\n")[0]
-        raise ValueError(f"network must be a state_dict saved by PyTorch, got {shown(str(path))}: {first}") from None
+        raise ValueError(
+            f"network must be a state_dict saved by PyTorch, got {shown(str(path))}: {first}"
+        ) from None
     if not isinstance(loaded, Mapping):
-        raise ValueError(f"network must be a state_dict saved by PyTorch, got {type(loaded).__name__} in {shown(str(path))}")
+        raise ValueError(
+            f"network must be a state_dict saved by PyTorch, got {type(loaded).__name__} in "
+            f"{shown(str(path))}"
+        )
     return loaded

@@ -1,9 +1,13 @@
 """Networks with known trouble, and bad input: the verdicts, the numbers they stand on, the formats."""
 
+import io
 import json
+import os
 import struct
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,7 +82,9 @@ def three_layers(H, rng, bad):
     for layer in (1, 2):
         cells[layer].W_x = 0.02 * rng.normal(size=(H, H)) / H**0.5
     cells[bad].W_h = 0.3 * cells[bad].W_h
-    return {name: array for layer, cell in enumerate(cells) for name, array in torch_names(cell, layer).items()}
+    return {
+        name: array for layer, cell in enumerate(cells) for name, array in torch_names(cell, layer).items()
+    }
 
 
 def two_directions(H, rng):
@@ -111,7 +117,11 @@ TROUBLE = {
         "vanishing",
     ),
     "sigmoid, orthogonal": (lambda H, rng: plain(orthogonal(H, rng), rng, "sigmoid"), (1, 30), "vanishing"),
-    "linear, above 1": (lambda H, rng: plain(orthogonal(H, rng, 1.3), rng, "identity"), (1, 16, 128), "exploding"),
+    "linear, above 1": (
+        lambda H, rng: plain(orthogonal(H, rng, 1.3), rng, "identity"),
+        (1, 16, 128),
+        "exploding",
+    ),
     "linear, normal": (lambda H, rng: plain(normal(H, rng, 2.0), rng, "identity"), (16, 100), "exploding"),
     "relu, positive": (
         lambda H, rng: plain(2.0 * np.eye(H), rng, "relu", bias=0.5),
@@ -121,14 +131,22 @@ TROUBLE = {
     "tanh at rest": (lambda H, rng: plain(orthogonal(H, rng, 1.5), rng), (1, 2, 32), "exploding", rest),
     "LSTM at rest, candidate": (lambda H, rng: candidate(H, rng, 4.0), (1, 8, 80), "exploding", rest),
     "one unit in saturation": (lambda H, rng: plain(np.array([[4.0]]), rng, bias=3.0), (1,), "saturated"),
-    "large input weights": (lambda H, rng: plain(orthogonal(H, rng), rng, scale_x=50.0), (1, 10, 100), "saturated"),
+    "large input weights": (
+        lambda H, rng: plain(orthogonal(H, rng), rng, scale_x=50.0),
+        (1, 10, 100),
+        "saturated",
+    ),
     "large biases": (lambda H, rng: plain(orthogonal(H, rng), rng, bias=5.0), (2, 64), "saturated"),
     "sigmoid in saturation": (
         lambda H, rng: plain(orthogonal(H, rng), rng, "sigmoid", bias=9.0),
         (2, 40),
         "saturated",
     ),
-    "dead relu": (lambda H, rng: plain(orthogonal(H, rng), rng, "relu", bias=-3.0), (1, 10, 100), "dead units"),
+    "dead relu": (
+        lambda H, rng: plain(orthogonal(H, rng), rng, "relu", bias=-3.0),
+        (1, 10, 100),
+        "dead units",
+    ),
     "two thirds dead": (
         lambda H, rng: RNN(
             0.1 * rng.normal(size=(H, 3)), 0.9 * np.eye(H), np.where(np.arange(H) % 3, -2.0, 0.5), "relu"
@@ -136,7 +154,11 @@ TROUBLE = {
         (12, 60),
         "dead units",
     ),
-    "shear below 1": (lambda H, rng: plain(upper(H, rng, 0.5, 1.0), rng, "identity"), (8, 32), "transient growth"),
+    "shear below 1": (
+        lambda H, rng: plain(upper(H, rng, 0.5, 1.0), rng, "identity"),
+        (8, 32),
+        "transient growth",
+    ),
     "two units, shear": (
         lambda H, rng: plain(np.array([[0.7, 100.0], [0.0, 0.7]]), rng, "identity"),
         (2,),
@@ -174,8 +196,16 @@ TROUBLE = {
         (1, 16),
         "not finite",
     ),
-    "orthogonal, linear": (lambda H, rng: plain(orthogonal(H, rng), rng, "identity"), (1, 2, 32, 128), "healthy"),
-    "orthogonal, small input": (lambda H, rng: plain(orthogonal(H, rng), rng, scale_x=0.02), (4, 32), "healthy"),
+    "orthogonal, linear": (
+        lambda H, rng: plain(orthogonal(H, rng), rng, "identity"),
+        (1, 2, 32, 128),
+        "healthy",
+    ),
+    "orthogonal, small input": (
+        lambda H, rng: plain(orthogonal(H, rng), rng, scale_x=0.02),
+        (4, 32),
+        "healthy",
+    ),
     "identity start, relu": (
         lambda H, rng: plain(np.eye(H), rng, "relu", scale_x=0.01, bias=0.1),
         (1, 16, 100),
@@ -201,3 +231,607 @@ def report_on(name, H, seed):
 def test_known_trouble_has_its_name(name, H, seed):
     report, verdict = report_on(name, H, seed)
     assert report.verdict == verdict, f"{report}"
+
+
+def random_network(kind, H, rng, I=3):  # noqa: E741
+    gates = {RNN: 1, GRU: 3, LSTM: 4}[kind]
+    W_x, W_h = rng.normal(size=(gates * H, I)), 1.3 * rng.normal(size=(gates * H, H)) / H**0.5
+    return kind(W_x, W_h, rng.normal(size=gates * H), *([rng.normal(size=H)] if kind is GRU else []))
+
+
+KINDS = pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_verdict_never_contradicts_the_measurements(seed):
+    rng = np.random.default_rng(seed)
+    H, scale, scale_x = int(rng.choice([1, 2, 3, 9])), 10 ** rng.uniform(-1.5, 1.5), 10 ** rng.uniform(-2, 2)
+    kind, b = rng.integers(3), rng.normal(size=4) * rng.choice([0, 1, 5])
+    if kind == 0:
+        phi = str(rng.choice(["tanh", "sigmoid", "relu", "identity"]))
+        network = plain(normal(H, rng, scale), rng, phi, scale_x, b[0])
+    elif kind == 1:
+        network = lstm(H, rng, scale, scale_x, i=b[0], f=b[1], g=b[2], o=b[3])
+    else:
+        network = gru(H, rng, scale, scale_x, r=b[0], z=b[1])
+    report = diagnose(network)
+    names = [finding.name for finding in report.findings]
+    assert report.verdict == (names[0] if names else "healthy")
+    assert names == sorted(names, key=list(VERDICTS).index)
+    ends = {(m.where, m.input): (m.typical[-1], m.best[-1]) for m in report.measurements}
+    vanished, grown = (
+        {place for place, (typical, best) in ends.items() if seen(typical, best)}
+        for seen in (lambda typical, _: typical <= -3, lambda _, best: best >= 3)
+    )
+    said = lambda *those: {(f.where, i) for f in report.findings if f.name in those for i in f.inputs}  # noqa: E731
+    assert said("vanishing", "forgets") == vanished
+    assert said("exploding") <= grown
+    assert grown <= said("exploding", "transient growth")
+    assert said("chaotic") <= said("exploding")
+    assert said("dead units") == {(m.where, m.input) for m in report.measurements if m.dead >= 0.5}
+    for m in report.measurements:
+        assert (m.steps is None) == (m.typical[-1] > -3) or m.steps < len(m.typical) - 1
+        assert np.all(m.typical <= m.best)
+        assert m.matrix is None or 0 <= m.slopes <= 1
+
+
+# The numbers.
+
+
+@KINDS
+@pytest.mark.parametrize("H", [1, 2, 7, 40])
+def test_the_norms_are_those_of_the_product_of_jacobians(kind, H):
+    rng = np.random.default_rng(H)
+    network, x = random_network(kind, H, rng), rng.normal(size=(25, 1, 3))
+    (measured,) = diagnose(network, x).measurements
+    state = network.forward(x)
+    u = rng.normal(size=(20_000, H))
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    assert measured.exact
+    for d in (0, 1, 2, 9, 25):
+        product = network.jacobian_product(state, 25 - d, 25)[0, :H]
+        assert measured.best[d] == pytest.approx(
+            np.log10(np.linalg.norm(product[:, :] if d else 1.0, 2 if d else None))
+        )
+        mean = np.log10(np.linalg.norm(u @ product, axis=1)).mean() if d else 0.0
+        assert measured.typical[d] == pytest.approx(mean, abs=0.02)
+
+
+@KINDS
+def test_of_many_units_the_best_direction_is_found_and_never_exceeded(kind):
+    rng = np.random.default_rng(1)
+    network, x = random_network(kind, 120, rng), rng.normal(size=(30, 1, 3))
+    (measured,) = diagnose(network, x).measurements
+    state = network.forward(x)
+    norms = [np.linalg.norm(network.jacobian_product(state, 30 - d, 30)[0, :120], 2) for d in range(1, 31)]
+    found = 10 ** measured.best[1:] / norms
+    assert not measured.exact
+    assert found.max() <= 1 + 1e-9
+    assert found.min() > 0.6
+    assert found[-1] > 0.99
+
+
+def test_the_carried_product_leaves_the_range_of_floats_unharmed():
+    rng = np.random.default_rng(0)
+    x = np.zeros((900, 1, 3))
+    for scale in (0.01, 100.0):
+        network = plain(orthogonal(3, rng, scale), rng, "identity")
+        (measured,) = diagnose(network, x).measurements
+        assert measured.best[-1] == pytest.approx(900 * np.log10(scale))
+        assert measured.typical[-1] == pytest.approx(900 * np.log10(scale))
+        assert measured.rate == pytest.approx(np.log(scale))
+        assert measured.spread < 1e-9
+        assert measured.slopes == pytest.approx(1)
+        assert measured.matrix == pytest.approx(scale)
+
+
+def test_slopes_and_matrix_multiply_to_the_growth_of_a_gradient():
+    rng = np.random.default_rng(3)
+    network, x = random_network(RNN, 50, rng), rng.normal(size=(60, 1, 3))
+    (measured,) = diagnose(network, x).measurements
+    assert 60 * np.log10(measured.slopes * measured.matrix) == pytest.approx(measured.typical[-1], abs=0.4)
+    assert 0 < measured.slopes < 1 < measured.matrix
+
+
+def test_gates_and_memory():
+    rng = np.random.default_rng(0)
+    network, x = random_network(LSTM, 6, rng), rng.normal(size=(30, 2, 3))
+    (measured,) = diagnose(network, x).measurements
+    state = network.forward(x)
+    assert measured.gates["f"][0] == pytest.approx(state.f.mean())
+    assert measured.gates["o"][1:] == pytest.approx(((state.o < 0.01).mean(), (state.o > 0.99).mean()))
+    memory = np.log(1000) / -np.log(state.f).mean(axis=(0, 1))
+    assert measured.memory == pytest.approx(np.median(memory))
+
+
+class Foreign:
+    """An RNN that only speaks the protocol."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def parameters(self):
+        return {"W_x": self.network.W_x}
+
+    def forward(self, x):
+        return self.network.forward(x)
+
+    def backward(self, x, state, dh):
+        return SimpleNamespace(x=self.network.backward(x, state, dh).x)
+
+    def hidden(self, state):
+        return state
+
+
+@pytest.mark.parametrize("H", [2, 80])
+def test_what_speaks_the_protocol_is_measured_at_its_input(H):
+    rng = np.random.default_rng(0)
+    network = RNN(np.eye(H), orthogonal(H, rng, 0.8), np.zeros(H), "identity")
+    x = rng.normal(size=(40, 2, H))
+    (ours,), (foreign,) = (diagnose(n, x).measurements for n in (network, Foreign(network)))
+    assert foreign.best == pytest.approx(ours.best[:-1])
+    assert foreign.typical == pytest.approx(ours.typical[:-1])
+    assert diagnose(Foreign(network), x).verdict == diagnose(network, x).verdict == "vanishing"
+    with pytest.raises(ValueError, match="x must be given for a network of another class"):
+        diagnose(Foreign(network))
+
+
+def test_every_layer_and_direction_is_measured_on_what_reaches_it():
+    rng = np.random.default_rng(0)
+    first, back = random_network(GRU, 4, rng), random_network(GRU, 4, rng)
+    second = random_network(GRU, 4, rng, I=8)
+    arrays = {}
+    for cell, layer, reverse in ((first, 0, False), (back, 0, True), (second, 1, False)):
+        arrays |= torch_names(cell, layer, reverse)
+        arrays[f"bias_hh_l{layer}" + "_reverse" * reverse][8:] = cell.b_n
+    x = rng.normal(size=(20, 2, 3))
+    report = diagnose(arrays, x)
+    h = np.concatenate([first.forward(x).h[1:], back.forward(x[::-1].copy()).h[:0:-1]], axis=-1)
+    expected = [diagnose(first, x), diagnose(back, x[::-1].copy()), diagnose(second, h)]
+    assert [m.where for m in report.measurements] == ["layer 0", "layer 0, backward", "layer 1"]
+    for m, alone in zip(report.measurements, expected, strict=True):
+        assert m.best == pytest.approx(alone.measurements[0].best)
+        assert m.gates == alone.measurements[0].gates
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [("bad layer of three", "layer 1"), ("bad direction of two", "layer 0, backward")]
+)
+def test_the_verdict_names_the_place(name, where):
+    report, _ = report_on(name, 10, 3)
+    assert report.where == where
+    assert {finding.where for finding in report.findings} == {where}
+
+
+def test_two_forget_biases_are_seen():
+    report, _ = report_on("LSTM, forget bias 1 twice", 8, 0)
+    (finding,) = [finding for finding in report.findings if finding.name == "forget bias"]
+    assert finding.what == "two forget biases, of mean 1 and 1, add up to 2"
+    assert report.findings[-1] is finding
+    open_twice = diagnose(forget_bias_twice(8, np.random.default_rng(0), 4.0))
+    assert open_twice.verdict == "healthy"
+    assert [finding.name for finding in open_twice.findings] == ["forget bias"]
+
+
+def test_a_layer_in_half_precision_or_several_is_measured_and_said():
+    rng = np.random.default_rng(0)
+    arrays = torch_names(lstm(4, rng, f=5), 0)
+    half = {name: array.astype(np.float16) for name, array in arrays.items()}
+    report = diagnose(half)
+    assert report.verdict == "healthy"
+    assert any("half-precision weights, measured in float32" in note for note in report.notes)
+    mixed = arrays | {"weight_ih_l0": arrays["weight_ih_l0"].astype(np.float32)}
+    assert any("weights of several dtypes, float32, float64" in note for note in diagnose(mixed).notes)
+
+
+# What other programs call things.
+
+
+def keras_arrays(network):
+    """Weights of a network of ours as Keras keeps them: transposed, and a GRU's gates as z, r, h."""
+    H = network.W_h.shape[1]
+    W_x, W_h, b = network.W_x, network.W_h, network.b
+    if isinstance(network, GRU):
+        order = np.r_[H : 2 * H, :H, 2 * H : 3 * H]
+        b_r = np.concatenate([np.zeros(2 * H), network.b_n])
+        return [W_x[order].T, W_h[order].T, np.stack([b[order], b_r])]
+    return [W_x.T, W_h.T, b]
+
+
+def same(report, expected):
+    for ours, theirs in zip(expected.measurements, report.measurements, strict=True):
+        assert theirs.best == pytest.approx(ours.best)
+        assert [*theirs.gates] == [*ours.gates]
+        for gate, numbers in ours.gates.items():
+            assert theirs.gates[gate] == pytest.approx(numbers)
+    assert [block.radius for block in report.blocks] == pytest.approx(
+        [block.radius for block in expected.blocks]
+    )
+
+
+@KINDS
+def test_weights_of_keras(kind):
+    rng = np.random.default_rng(0)
+    network, x = random_network(kind, 5, rng), rng.normal(size=(20, 2, 3))
+    expected, arrays = diagnose(network, x), keras_arrays(network)
+    names = [f"{kind.__name__.lower()}/cell/{part}" for part in ("kernel", "recurrent_kernel", "bias")]
+    model = SimpleNamespace(
+        get_weights=lambda: arrays, weights=[SimpleNamespace(path=name) for name in names]
+    )
+    for given in (arrays, dict(zip(names, arrays, strict=True)), model):
+        same(diagnose(given, x), expected)
+
+
+def test_layers_of_keras_are_told_from_directions_and_dense_layers():
+    rng = np.random.default_rng(0)
+    cells = [random_network(LSTM, 5, rng, I) for I in (3, 3, 10)]  # noqa: E741
+    arrays = [
+        rng.normal(size=(50, 3)),
+        *(a for cell in cells for a in keras_arrays(cell)),
+        np.ones((5, 2)),
+        np.ones(2),
+    ]
+    report = diagnose(arrays, rng.normal(size=(10, 2, 3)))
+    assert [m.where for m in report.measurements] == ["layer 0", "layer 0, backward", "layer 1"]
+    assert "3 arrays of the list are no part of a recurrence" in report.notes
+
+
+def test_the_gru_of_keras_without_reset_after_is_not_run():
+    kernel, recurrent, bias = keras_arrays(random_network(GRU, 5, np.random.default_rng(0)))
+    report = diagnose({"gru/kernel": kernel, "gru/recurrent_kernel": recurrent, "gru/bias": bias[0]})
+    assert (report.verdict, report.complete, report.measurements) == ("not measured", False, ())
+    assert len(report.blocks) == 3
+    assert any("reset_after=False" in note for note in report.notes)
+
+
+@KINDS
+def test_a_module_of_pytorch(kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    module = getattr(torch.nn, kind.__name__)(3, 5, num_layers=2, bidirectional=True, batch_first=True)
+    x = torch.randn(2, 20, 3)
+    report = diagnose(module, x)
+    assert [m.where for m in report.measurements] == [
+        f"layer {layer}{way}" for layer in (0, 1) for way in ("", ", backward")
+    ]
+    swapped = x.transpose(0, 1).contiguous().numpy()
+    same(diagnose(module.state_dict(), swapped), report)
+    top = module(x)[0].detach().numpy().transpose(1, 0, 2)
+    seen = []
+    diagnose(module, x, loss=lambda h: (0.0, seen.append(h) or np.ones_like(h)))
+    np.testing.assert_allclose(seen[0], top, atol=1e-6)
+
+
+def test_what_pytorch_calls_relu_cells_and_projections():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.ModuleDict({"a": torch.nn.RNN(3, 4, nonlinearity="relu"), "b": torch.nn.LSTMCell(3, 4)})
+    report = diagnose(module)
+    assert {m.where for m in report.measurements} == {"a", "b"}
+    assert not any("tanh is assumed" in note for note in report.notes)
+    report = diagnose(torch.nn.LSTM(3, 8, proj_size=2))
+    assert report.verdict == "not measured"
+    assert any("projection" in note for note in report.notes)
+
+
+def test_a_missing_bias_and_unknown_arrays_are_said():
+    rng = np.random.default_rng(0)
+    arrays = torch_names(lstm(4, rng, f=5), 0)
+    del arrays["bias_hh_l0"]
+    report = diagnose(arrays | {"decoder.weight": np.ones((2, 4)), "peephole_i": np.ones(4)})
+    assert report.verdict == "healthy"
+    for said in ("one of its two biases is missing", "measured without: peephole_i", "decoder.weight"):
+        assert any(said in note for note in report.notes), said
+
+
+# Files.
+
+
+def safetensors(path, arrays, metadata=None):
+    """Write a safetensors file, as https://github.com/huggingface/safetensors#format says."""
+    header, data = {"__metadata__": metadata} if metadata else {}, b""
+    names = {"float16": "F16", "float32": "F32", "float64": "F64"}
+    for name, array in arrays.items():
+        new = np.ascontiguousarray(array).tobytes()
+        offsets = [len(data), len(data) + len(new)]
+        header[name] = {"dtype": names[array.dtype.name], "shape": list(array.shape), "data_offsets": offsets}
+        data += new
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+@KINDS
+def test_files(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    network, x = random_network(kind, 5, rng), rng.normal(size=(20, 2, 3))
+    expected = diagnose(network, x)
+    np.savez(tmp_path / "a.npz", **network.parameters())
+    np.savez_compressed(
+        tmp_path / "b.npz", **{k: np.asfortranarray(a) for k, a in network.parameters().items()}
+    )
+    safetensors(tmp_path / "c.safetensors", network.parameters(), {"format": "np"})
+    for name in ("a.npz", "b.npz", "c.safetensors"):
+        same(diagnose(tmp_path / name, x), expected)
+        same(diagnose(str(tmp_path / name), x), expected)
+
+
+def test_the_real_safetensors_and_pt_files(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.GRU(3, 5)
+    torch.save(module.state_dict(), tmp_path / "a.pt")
+    x = np.random.default_rng(0).normal(size=(20, 2, 3)).astype(np.float32)
+    same(diagnose(tmp_path / "a.pt", x), diagnose(module, x))
+    torch.save(module, tmp_path / "b.pt")  # a pickle of the module itself
+    with pytest.raises(ValueError, match="network must be a state_dict saved by PyTorch"):
+        diagnose(tmp_path / "b.pt")
+
+
+def header(text, length=None, data=b""):
+    text = text.encode() if isinstance(text, str) else text
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+ENTRY = '{"W_h": {"dtype": %s, "shape": %s, "data_offsets": %s}}'
+BAD_FILES = {
+    "empty.safetensors": (b"", "its header is said to have 0 bytes, of 0"),
+    "long.safetensors": (header("{}", 10 * 2**30), "its header is said to have 10737418240 bytes, of 10"),
+    "cut.safetensors": (header('{"W_h": '), "Expecting value"),
+    "list.safetensors": (header("[]"), "its header is no dict"),
+    "latin.safetensors": (header(b"\xff\xfe"), "codec can't decode"),
+    "keys.safetensors": (header('{"W_h": {}}'), "'dtype' is missing"),
+    "nest.safetensors": (header("[" * 20_000), "recursion|Expecting"),
+    "far.safetensors": (header(ENTRY % ('"F32"', "[1]", "[40, 44]"), data=bytes(4)), "from 40 to 44, of 4"),
+    "huge.safetensors": (
+        header(ENTRY % ('"F32"', "[99999999999]", "[0, 4]"), data=bytes(4)),
+        "from 0 to 4, of 4",
+    ),
+    "minus.safetensors": (header(ENTRY % ('"F32"', "[1]", "[-4, 0]"), data=bytes(4)), "that are no counts"),
+    "kind.safetensors": (
+        header(ENTRY % ('"F8_E4M3"', "[1]", "[0, 1]"), data=bytes(4)),
+        "has dtype 'F8_E4M3'",
+    ),
+    "text.npz": (b"no zip", "File is not a zip file"),
+    "a.npy": (b"", "one array is no network"),
+    "a.h5": (b"", r"from Keras: np\.savez"),
+    "a.txt": (b"", r"a file \.npz, \.safetensors or \.pt, got"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_files_that_are_none(name, tmp_path):
+    content, message = BAD_FILES[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"(?s)network must be .*({message})"):
+        diagnose(tmp_path / name)
+
+
+def test_an_npz_with_objects_or_a_false_promise_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", W_h=np.array([print], dtype=object))
+    with pytest.raises(ValueError, match="only a pickle could restore"):
+        diagnose(tmp_path / "a.npz")
+    promise = {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)}
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, promise)
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("W_h.npy", content.getvalue())
+    with pytest.raises(ValueError, match=r"it promises an array of shape \(1000000, 1000000\)"):
+        diagnose(tmp_path / "b.npz")
+    with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
+        archive.writestr("readme.txt", "text")
+    with pytest.raises(ValueError, match=r"it has 'readme\.txt', which is no array"):
+        diagnose(tmp_path / "c.npz")
+    with pytest.raises(ValueError, match="must be a file that exists"):
+        diagnose(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_a_damaged_file_is_one_error_and_nothing_else(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"a.{kind}"
+    arrays = lstm(2, rng).parameters()
+    np.savez(path, **arrays) if kind == "npz" else safetensors(path, arrays)
+    whole = path.read_bytes()
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for at in rng.integers(len(damaged), size=rng.integers(1, 4)):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(damaged))] if rng.random() < 0.3 else damaged)
+        try:
+            diagnose(path, np.ones((3, 1, 3)))
+        except (TypeError, ValueError) as error:
+            assert str(error)
+
+
+# Bad input.
+
+
+GOOD = {"W_x": np.ones((4, 3)), "W_h": np.eye(4), "b": np.zeros(4)}
+BAD = [
+    (np.ones((4, 4)), {}, TypeError, r"got one array of shape \(4, 4\)"),
+    (None, {}, TypeError, r"network must have a method forward\(x\)"),
+    (RNN, {}, TypeError, "network must be an object, got the class RNN"),
+    ({}, {}, ValueError, "got no arrays"),
+    ({"a": np.ones(2)}, {}, ValueError, r"network must have weights of the names .* got a"),
+    ({1: np.ones(2)}, {}, TypeError, "network must have names as its keys, got 1"),
+    (GOOD | {"W_h": np.ones((4, 3))}, {}, ValueError, r"W_h must have 1, 3 or 4 times as many rows"),
+    (GOOD | {"W_h": np.ones(4)}, {}, ValueError, r"W_h must have 1, 3 or 4 times as many rows"),
+    (GOOD | {"W_x": np.ones((5, 3))}, {}, ValueError, r"W_h must have shape \(5, 5\), got \(4, 4\)"),
+    (GOOD | {"b": np.ones(3)}, {}, ValueError, r"b must have shape \(4,\), got \(3,\)"),
+    (
+        GOOD | {"W_h": np.eye(4, dtype=np.int8)},
+        {},
+        TypeError,
+        "W_h must be of floats, got int8; of a quantised",
+    ),
+    (GOOD | {"W_h": np.array([None])}, {}, TypeError, "W_h must be an array of numbers"),
+    (
+        [np.ones((2, 2))],
+        {},
+        ValueError,
+        r"as Keras's get_weights returns it, .* got arrays of shapes \(2, 2\)",
+    ),
+    ([], {}, ValueError, "got arrays of shapes none"),
+    ({"weight_hh_l0._packed_params": "x"}, {}, ValueError, "is quantised"),
+    (
+        GOOD,
+        {"x": np.ones((5, 3))},
+        ValueError,
+        r"x must have shape \(T, B, 3\), time, batch, feature, got \(5, 3\)",
+    ),
+    (GOOD, {"x": np.ones((5, 1, 4))}, ValueError, r"x must have shape \(T, B, 3\)"),
+    (GOOD, {"x": np.ones((0, 1, 3))}, ValueError, r"x must have shape \(T, B, 3\)"),
+    (GOOD, {"x": np.full((5, 1, 3), np.nan)}, ValueError, "x must be finite, got nan"),
+    (GOOD, {"x": np.full((5, 1, 3), "a")}, TypeError, "x must be a numpy.ndarray of numbers, got <U1"),
+    (GOOD, {"x": object()}, TypeError, "x must be an array of numbers"),
+    (GOOD, {"x": np.ones((5, 1, 3)), "loss": 3}, TypeError, "loss must be a function"),
+    (GOOD, {"loss": print}, ValueError, "loss must be measured on x, got no x"),
+    (
+        GOOD,
+        {"x": np.ones((5, 1, 3)), "loss": lambda h: 1.0},
+        TypeError,
+        "loss must return the loss and its gradient",
+    ),
+    (
+        GOOD,
+        {"x": np.ones((5, 1, 3)), "loss": lambda h: (1.0, h[:2])},
+        ValueError,
+        r"the gradient that loss returns must have shape \(5, 1, 4\) or \(1, 4\)",
+    ),
+    (GOOD, {"history": "a"}, TypeError, "history must be a History"),
+    (GOOD, {"history": object()}, TypeError, "history must be a History"),
+    (GOOD, {"history": []}, ValueError, "history must have one norm"),
+    (GOOD, {"history": [-1.0]}, ValueError, "history must have one norm of at least 0"),
+]
+
+
+@pytest.mark.parametrize(("network", "more", "error", "message"), BAD)
+def test_bad_input_is_named(network, more, error, message):
+    with pytest.raises(error, match=message):
+        diagnose(network, **more)
+
+
+def test_x_in_the_order_of_batch_first_is_asked_about():
+    report = diagnose(GOOD, np.ones((3, 50, 3)))
+    assert any("x is read as 3 steps of 50 sequences" in note for note in report.notes)
+    assert any(
+        "dtype int64, and was converted" in note for note in diagnose(GOOD, np.ones((9, 1, 3), int)).notes
+    )
+
+
+def test_layers_with_something_between_them_are_measured_on_drawn_numbers():
+    rng = np.random.default_rng(0)
+    report = diagnose([random_network(RNN, 4, rng), random_network(RNN, 4, rng, I=6)], np.ones((9, 1, 3)))
+    assert len(report.measurements) == 2
+    assert any("something is between them" in note for note in report.notes)
+
+
+def test_where_it_is_not_finite():
+    W_h = np.eye(4)
+    W_h[2, 1] = np.inf
+    report = diagnose(GOOD | {"W_h": W_h})
+    assert report.findings[0].what == "W_h has 1 of 16 entries not finite, the first inf at (2, 1)"
+    report, _ = report_on("float32 overflow", 4, 0)
+    assert "overflows float32" in report.findings[0].what
+
+
+# The report.
+
+
+def test_the_history_of_the_norms():
+    spikes = np.ones(100)
+    spikes[40] = 5000.0
+    healthy = lstm(4, np.random.default_rng(0), f=5)
+    report = diagnose(healthy, history=spikes)
+    assert (report.verdict, report.where) == ("exploding", "training")
+    assert "5e+03 at update 40" in report.findings[0].what
+    assert report.training["threshold"] == pytest.approx(spikes.mean() / 2)
+    history = SimpleNamespace(gradient_norm=np.ones(4), clipped=np.array([True, False, False, False]))
+    report = diagnose(healthy, history=history)
+    assert (report.verdict, report.training["clip rate"]) == ("healthy", 0.25)
+    assert diagnose(healthy, history=[1.0, np.nan]).verdict == "not finite"
+    assert diagnose(healthy, history=[0.0, 0.0, 1.0]).verdict == "vanishing"
+
+
+def test_the_gradient_of_a_loss():
+    rng = np.random.default_rng(0)
+    network, x = random_network(LSTM, 4, rng), rng.normal(size=(12, 2, 3))
+    report = diagnose(network, x, loss=lambda h: (0.5 * np.sum(h[-1] ** 2), h[-1]))
+    state = network.forward(x)
+    dx = network.backward(x, state, state.h[-1]).x
+    assert report.loss_gradient["network"] == pytest.approx(np.linalg.norm(dx, axis=(1, 2)))
+    assert diagnose(network, x, loss=lambda h: (np.nan, h)).verdict == "not finite"
+    flat = diagnose(network, x, loss=lambda h: (1.0, np.zeros_like(h)))
+    assert "loss" in {finding.where for finding in flat.findings}
+
+
+@pytest.mark.parametrize(
+    "name", ["chaos", "orthogonal, linear", "a NaN", "bad layer of three", "float32 overflow"]
+)
+def test_a_report_in_words_tables_and_json(name):
+    report, verdict = report_on(name, 16, 0)
+    text = repr(report)
+    assert text.startswith(verdict)
+    for said in (report.action, report.proof, *(finding.what for finding in report.findings), *report.notes):
+        assert said in text
+    assert f"<strong>{verdict}" in report._repr_html_()
+    plain = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert plain["verdict"] == verdict
+    assert len(plain["measurements"]) == len(report.measurements)
+
+
+def test_healthy_says_to_look_elsewhere():
+    report, _ = report_on("LSTM, open", 16, 0)
+    assert report.action == "nothing wrong with its gradients at the start: look elsewhere"
+    assert (report.where, report.link, report.findings) == ("", "", ())
+
+
+def test_a_report_has_a_figure():
+    report, _ = report_on("bad layer of three", 8, 0)
+    (axes,) = report.figure().axes
+    assert {text.get_text() for text in axes.texts} >= {f"layer {layer}" for layer in range(3)}
+    with pytest.raises(ValueError, match="a figure needs a layer that could be run"):
+        report_on("a NaN", 4, 0)[0].figure()
+
+
+def test_every_verdict_and_every_link_is_there():
+    from rnn_notes.report import LINKS
+
+    assert {verdict for _, _, verdict, *_ in TROUBLE.values()} == set(VERDICTS) - {"not measured"}
+    assert set(LINKS) == set(VERDICTS) - {"healthy", "not measured"} | {"forget bias"}
+    docs = Path(__file__).parents[1] / "docs"
+    for link in LINKS.values():
+        page, _, anchor = link.partition("#")
+        assert f"\n({anchor})=\n" in (docs / page.replace(".html", ".md")).read_text(encoding="utf-8"), link
+
+
+# The command.
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "rnn_notes", *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "bad.npz", **plain(normal(4, rng, 0.5), rng).parameters())
+    np.savez(tmp_path / "good.npz", **lstm(4, rng, f=5).parameters())
+    np.save(tmp_path / "x.npy", rng.normal(size=(30, 2, 3)))
+    code, out, err = run("diagnose", tmp_path / "bad.npz")
+    assert (code, err) == (1, "")
+    assert out.startswith("vanishing, layer 0: ")
+    code, out, err = run("diagnose", tmp_path / "good.npz", "--input", tmp_path / "x.npy", "--json")
+    assert (code, err) == (0, "")
+    assert [m["input"] for m in json.loads(out)["measurements"]] == ["x"]
+    for arguments in (
+        ["none.npz"],
+        [tmp_path / "x.npy"],
+        [tmp_path / "bad.npz", "--input", tmp_path / "bad.npz"],
+    ):
+        code, out, err = run("diagnose", *arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1

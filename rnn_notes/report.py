@@ -1,0 +1,408 @@
+"""What `diagnose` returns: measurements, what they show, and one verdict in words."""
+
+from dataclasses import asdict, dataclass, field
+from html import escape
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnn_notes.tables import Table, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERDICTS = {
+    "not finite": "a NaN or an infinity, in the weights, in the states, or in the loss",
+    "dead units": "at least half of the ReLU units are 0 at every step of every sequence",
+    "chaotic": "states are bounded, and along them a gradient grows for ever",
+    "exploding": "a gradient grows to more than a thousand times its length",
+    "saturated": "activations or gates are so near their limits that little gets through",
+    "transient growth": "a gradient grows at least tenfold, and decays in the long run",
+    "forgets": "gates let less than a thousandth of a gradient through",
+    "vanishing": "less than a thousandth of a gradient is left",
+    "not measured": "something could not be run, and what could shows no trouble",
+    "healthy": "none of these",
+}
+"""What `Report.verdict` can be, and what it means; the worst first.
+
+:meta hide-value:
+"""
+
+LINKS = {
+    "not finite": "clipping.html#not-finite",
+    "dead units": "sigmoid.html#zero-slopes",
+    "chaotic": "initialization.html#saturated-explodes",
+    "exploding": "clipping.html#threshold",
+    "saturated": "initialization.html#saturated-slopes",
+    "transient growth": "eigenvalues.html#far-from-normal",
+    "forgets": "lstm.html#forget-bias",
+    "vanishing": "initialization.html#scale-on-the-edge",
+    "forget bias": "lstm.html#bias-slices",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `diagnose` saw.
+
+    Attributes
+    ----------
+    name : str
+        One of `VERDICTS`, or ``"forget bias"``, which is never the verdict.
+    where : str
+        The layer and direction, ``"training"`` or ``"loss"``.
+    what : str
+        The measurement, in words.
+    action, proof : str
+        What to do next, and what would prove that this was it.
+    inputs : tuple of str
+        The kinds of input on which it was seen; `what` is said of the one where it is worst.
+    size : float
+        How bad it is, beside others of its name: powers of ten lost or gained, or a share.
+    gate : str
+        The letter of the gate that it is about, if it is about one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import RNN, diagnose
+    >>> rnn = RNN(np.ones((1, 1)), np.array([[0.5]]), np.zeros(1), activation="identity")
+    >>> diagnose(rnn, np.ones((20, 1, 1))).findings[0].what
+    'a gradient keeps 1e-06 of its length over 20 steps, and less than a thousandth after 10'
+    """
+
+    name: str
+    where: str
+    what: str
+    action: str
+    proof: str
+    inputs: tuple = ()
+    size: float = 0.0
+    gate: str = ""
+
+    @property
+    def link(self) -> str:
+        """The place in the lectures."""
+        return LINKS[self.name]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One square recurrent matrix: that of an RNN, or of one gate.
+
+    Attributes
+    ----------
+    where, name : str
+        The layer and direction; ``"W_h"``, or with the letter of its gate.
+    radius, norm, departure : float
+        ρ, ‖·‖₂ and Henrici's departure from normality; NaN if it is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import RNN, diagnose
+    >>> rnn = RNN(np.ones((2, 1)), np.array([[0.5, 3.0], [0.0, 0.5]]), np.zeros(2))
+    >>> block = diagnose(rnn).blocks[0]
+    >>> block.radius, round(block.departure, 9)
+    (0.5, 3.0)
+    """
+
+    where: str
+    name: str
+    radius: float
+    norm: float
+    departure: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What was measured in one layer and direction on one kind of input.
+
+    Attributes
+    ----------
+    where, input : str
+        The layer and direction; ``"x"``, or the kind that was drawn.
+    best, typical : ndarray of shape (D + 1,)
+        log₁₀ of the norm of a gradient at each distance: of the direction in the last hidden state that is
+        kept best, and the geometric mean over all directions. Medians over the sequences.
+    exact : bool
+        Whether all directions were carried. Of more than 64 units a few are: then `best` is a lower bound,
+        and `typical` the mean of a sample.
+    rate, spread, error : float
+        The Lyapunov rate, the growth of ln `best` per step; its standard deviation over sequences and
+        stretches of time; the standard error of the mean.
+    slopes, matrix : float or None
+        The factors per step by which φ′ and W_h change a gradient; for gates there is no such split.
+    saturated, dead : float
+        Shares: of all units and steps, those whose slope is below a tenth of the largest possible, if φ has
+        limits; of all units, those that are 0, with slope 0, at every step. Of an LSTM the slope of tanh(c)
+        counts, of a GRU that of n.
+    gates : dict of str to tuple of float
+        For each gate its mean, the share of units and steps where it is below 0.01, and that above 0.99.
+    memory : float or None
+        The steps after which the gate that keeps the state, f or z, leaves a thousandth, by itself: the
+        median of the units. Infinity for a gate that is 1.
+    steps : int or None
+        The first distance at which a thousandth of a typical gradient is left; None if there is more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import LSTM, diagnose
+    >>> lstm = LSTM(np.zeros((4, 1)), np.zeros((4, 1)), np.array([0.0, 1.0, 0.0, 0.0]))
+    >>> measured = diagnose(lstm, np.zeros((50, 1, 1))).measurements[0]
+    >>> round(measured.gates["f"][0], 3), round(measured.memory, 2)
+    (0.731, 22.05)
+    """
+
+    where: str
+    input: str
+    best: np.ndarray
+    typical: np.ndarray
+    exact: bool
+    rate: float
+    spread: float
+    error: float
+    slopes: float | None
+    matrix: float | None
+    saturated: float
+    dead: float
+    gates: dict
+    memory: float | None
+    steps: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What `diagnose` returns: one verdict, and all that it stands on. Printed, and in a notebook, tables.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        All that was seen, the worst first.
+    measurements : tuple of Measurement
+        One for each layer, direction and kind of input that could be run.
+    blocks : tuple of Block
+        The recurrent matrices.
+    notes : tuple of str
+        What was assumed, converted or left out.
+    training : dict
+        From `history`: ``"average"`` and ``"largest"`` norm, ``"clip rate"`` if known, and ``"threshold"``,
+        half the average norm, to begin with.
+    loss_gradient : dict of str to ndarray of shape (T,)
+        With `loss`: for each top direction the norm of the gradient for its input at each step.
+    complete : bool
+        Whether all that was given could be run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import RNN, diagnose, random_orthogonal
+    >>> Q = random_orthogonal(8, np.random.default_rng(0))
+    >>> report = diagnose(RNN(np.ones((8, 1)), Q, np.zeros(8), activation="identity"))
+    >>> report.verdict, report.action
+    ('healthy', 'nothing wrong with its gradients at the start: look elsewhere')
+    """
+
+    findings: tuple
+    measurements: tuple
+    blocks: tuple
+    notes: tuple = ()
+    training: dict = field(default_factory=dict)
+    loss_gradient: dict = field(default_factory=dict)
+    complete: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """The name of the worst finding, ``"healthy"`` or ``"not measured"``; see `VERDICTS`."""
+        worst = self._worst
+        return worst.name if worst else "healthy" if self.complete else "not measured"
+
+    @property
+    def where(self) -> str:
+        """The place of the worst finding; empty if there is none."""
+        return self._worst.where if self._worst else ""
+
+    @property
+    def action(self) -> str:
+        """What to do next."""
+        if self._worst:
+            return self._worst.action
+        if self.complete:
+            return "nothing wrong with its gradients at the start: look elsewhere"
+        return "give what the notes name, and diagnose again"
+
+    @property
+    def proof(self) -> str:
+        """What would prove the verdict."""
+        if self._worst:
+            return self._worst.proof
+        return "diagnose it on your own input, and again after some training: both change the answer"
+
+    @property
+    def link(self) -> str:
+        """The place in the lectures; empty if nothing was found."""
+        return self._worst.link if self._worst else ""
+
+    @property
+    def _worst(self):
+        return next((finding for finding in self.findings if finding.name in VERDICTS), None)
+
+    def _sentences(self):
+        """Return the verdict, what to do and what would prove it, and then all else that was seen."""
+        worst = self._worst
+        first = _sentence(worst) if worst else f"{self.verdict}: {VERDICTS[self.verdict]}."
+        lines = [first, f"Next: {self.action}.", f"Proof: {self.proof}."]
+        lines += [f"See {self.link}."] if self.link else []
+        return lines, [_sentence(finding) for finding in self.findings if finding is not worst]
+
+    def _tables(self):
+        if self.measurements:
+            yield "Gradients", _gradients(self.measurements)
+        gates = [
+            (m.where, m.input, gate, *numbers) for m in self.measurements for gate, numbers in m.gates.items()
+        ]
+        if gates:
+            columns = {
+                "layer": "",
+                "input": "",
+                "gate": "",
+                "mean": ".3f",
+                "below 0.01": ".0%",
+                "above 0.99": ".0%",
+            }
+            yield "Gates", table(columns, gates)
+        if self.blocks:
+            rows = [(b.where, b.name, b.radius, b.norm, b.departure) for b in self.blocks]
+            columns = {"layer": "", "matrix": "", "ρ": ".3g", "‖·‖₂": ".3g", "departure": ".3g"}
+            yield "Recurrent matrices", table(columns, rows)
+        if self.training:
+            yield "Training", table({"of the gradient norms": "", "value": ".3g"}, self.training.items())
+
+    def __repr__(self) -> str:
+        verdict, others = self._sentences()
+        parts = ["\n".join(verdict)]
+        if others:
+            parts.append("Also seen\n" + "\n".join(f"- {sentence}" for sentence in others))
+        parts += [f"{title}\n{body!r}" for title, body in self._tables()]
+        if self.notes:
+            parts.append("Notes\n" + "\n".join(f"- {note}" for note in self.notes))
+        return "\n\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        verdict, others = self._sentences()
+        first, *rest = map(escape, verdict)
+        if self.link:
+            rest[-1] = f'See <a href="{escape(self.link)}">{escape(self.link)}</a>.'
+        parts = [f"<p><strong>{first}</strong><br>\n" + "<br>\n".join(rest) + "</p>"]
+        if others:
+            parts.append("<p>Also seen</p>\n" + _list(others))
+        parts += [f"<p>{title}</p>\n{body._repr_html_()}" for title, body in self._tables()]
+        if self.notes:
+            parts.append(_list(self.notes))
+        return "\n".join(parts)
+
+    def figure(self) -> "Figure":
+        """Draw what is left of a gradient at each distance: the best direction of each layer, typical dashed.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If no layer could be run.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from rnn_notes import RNN, diagnose
+        >>> rnn = RNN(np.ones((1, 1)), np.array([[0.5]]), np.zeros(1))
+        >>> diagnose(rnn, np.ones((20, 1, 1))).figure().axes[0].get_xlabel()
+        'distance $t-k$ in steps'
+        """
+        from rnn_notes import figures  # loads Matplotlib
+
+        if not self.measurements:
+            raise ValueError("a figure needs a layer that could be run, and this report has none")
+        measured = self.measurements[: len(self.measurements) // len({m.input for m in self.measurements})]
+        names = [m.where if len(measured) > 1 else "best" for m in measured]
+        typical = [f"{name}, typical" if len(measured) > 1 else "typical" for name in names]
+        norms = [10.0 ** np.clip(curve, -300, 300)[None] for m in measured for curve in (m.best, m.typical)]
+        labels = [label for pair in zip(names, typical, strict=True) for label in pair]
+        of = "s" if any("f" in m.gates for m in measured) else "h"
+        distance = np.arange(norms[0].shape[-1])
+        return figures.norms_by_distance(norms, labels, distance=distance, dashed=typical, of=of)
+
+    def as_dict(self) -> dict:
+        """Return all of it in numbers, strings, lists and dicts, as JSON takes them; not finite is None.
+
+        Examples
+        --------
+        >>> import json
+        >>> import numpy as np
+        >>> from rnn_notes import RNN, diagnose
+        >>> report = diagnose(RNN(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1)))
+        >>> json.loads(json.dumps(report.as_dict(), allow_nan=False))["verdict"]
+        'vanishing'
+        """
+        head = {name: getattr(self, name) for name in ("verdict", "where", "action", "proof", "link")}
+        findings = [asdict(finding) | {"link": finding.link} for finding in self.findings]
+        parts = {
+            "findings": findings,
+            "measurements": [vars(m) for m in self.measurements],
+            "blocks": [asdict(block) for block in self.blocks],
+            "notes": self.notes,
+            "training": self.training,
+            "loss_gradient": self.loss_gradient,
+            "complete": self.complete,
+        }
+        return _plain(head | parts)
+
+
+def _sentence(finding):
+    on = f" (on {', '.join(finding.inputs)})" if finding.inputs not in ((), ("x",)) else ""
+    return f"{finding.name}, {finding.where}: {finding.what}{on}."
+
+
+def _list(sentences):
+    return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _gradients(measurements) -> Table:
+    columns = {"layer": "", "input": "", "steps": "d", "best": "", "typical": "", "1/1000 left after": ""}
+    columns |= {"Lyapunov rate": "", "φ′ takes": "", "W_h gives": "", "saturated": ".0%", "dead": ".0%"}
+    rows = []
+    for m in measurements:
+        least = "" if m.exact else "≥ "
+        split = ["" if factor is None else f"{factor:.3g}" for factor in (m.slopes, m.matrix)]
+        left = "not yet" if m.steps is None else str(m.steps)
+        rate = f"{m.rate:.3g} ± {m.spread:.1g}"
+        ends = (least + _power(m.best[-1]), _power(m.typical[-1]))
+        rows.append((m.where, m.input, len(m.best) - 1, *ends, left, rate, *split, m.saturated, m.dead))
+    return table(columns, rows)
+
+
+def _power(exponent) -> str:
+    """Write 10 to this power, which may be beyond all floats."""
+    if not isfinite(exponent):
+        return "0" if exponent < 0 else "inf"
+    whole = int(np.floor(exponent + 1e-9))
+    digit = round(10 ** (exponent - whole))
+    if digit == 10:
+        whole, digit = whole + 1, 1
+    return f"{digit}e{whole:+03d}" if abs(whole) > 2 else f"{10**exponent:.3g}"
