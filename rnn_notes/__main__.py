@@ -11,11 +11,16 @@ from rnn_notes.diagnosis import diagnose
 TROUBLE, WRONG = 1, 2  # the exit codes beside 0, for healthy; argparse has 2, too
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(WRONG, f"error: {message}; --help lists what there is\n")
+
+
 def main(arguments=None) -> int:
     """Run a command; return 0 for healthy, 1 for any other verdict, and 2 if nothing could be diagnosed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m rnn_notes", description="Recurrent networks and their gradients."
-    )
+    parser = Parser(prog="python -m rnn_notes", description="Recurrent networks and their gradients.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "diagnose",
@@ -39,4 +44,7 @@ def main(arguments=None) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(
+        encoding="utf-8"
+    )  # the tables have Greek letters, which not every console's own has
     sys.exit(main())

@@ -50,7 +50,8 @@ def of_gradients(cell, m, x, h):
     falls = 0 < peak < D and best <= m.best[peak] - 1 and best < m.best[3 * D // 4]
 
     def see(name, size, what, action, proof, gate=""):
-        found.append(Finding(name, cell.where, what, action, proof, (m.input,), float(size), gate))
+        kind = type(network).__name__ if ours else ""
+        found.append(Finding(name, cell.where, what, action, proof, (m.input,), float(size), gate, kind))
 
     if m.dead >= 0.5:
         see(

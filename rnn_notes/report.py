@@ -1,7 +1,9 @@
 """What `diagnose` returns: measurements, what they show, and one verdict in words."""
 
+from base64 import b64encode
 from dataclasses import asdict, dataclass, field
 from html import escape
+from io import BytesIO
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,7 @@ VERDICTS = {
 :meta hide-value:
 """
 
+# The place of each finding in the lectures; for a network with gates, its own if it has one.
 LINKS = {
     "not finite": "clipping.html#not-finite",
     "dead units": "sigmoid.html#zero-slopes",
@@ -39,6 +42,15 @@ LINKS = {
     "forgets": "lstm.html#forget-bias",
     "vanishing": "initialization.html#scale-on-the-edge",
     "forget bias": "lstm.html#bias-slices",
+    ("chaotic", "LSTM"): "lstm.html#large-weights",
+    ("exploding", "LSTM"): "lstm.html#large-weights",
+    ("saturated", "LSTM"): "lstm.html#lstm-gate-by-gate",
+    ("vanishing", "LSTM"): "lstm.html#whole-step",
+    ("chaotic", "GRU"): "gru.html#gru-whole-step",
+    ("exploding", "GRU"): "gru.html#gru-whole-step",
+    ("saturated", "GRU"): "gru.html#gru-gate-by-gate",
+    ("forgets", "GRU"): "gru.html#gru-mean",
+    ("vanishing", "GRU"): "gru.html#gru-whole-step",
 }
 
 
@@ -60,8 +72,8 @@ class Finding:
         The kinds of input on which it was seen; `what` is said of the one where it is worst.
     size : float
         How bad it is, beside others of its name: powers of ten lost or gained, or a share.
-    gate : str
-        The letter of the gate that it is about, if it is about one.
+    gate, network : str
+        The letter of the gate that it is about, and ``"RNN"``, ``"LSTM"`` or ``"GRU"``; empty if there is none.
 
     Examples
     --------
@@ -80,11 +92,12 @@ class Finding:
     inputs: tuple = ()
     size: float = 0.0
     gate: str = ""
+    network: str = ""
 
     @property
     def link(self) -> str:
         """The place in the lectures."""
-        return LINKS[self.name]
+        return LINKS.get((self.name, self.network), LINKS[self.name])
 
 
 @dataclass(frozen=True)
@@ -298,6 +311,8 @@ class Report:
         parts = [f"<p><strong>{first}</strong><br>\n" + "<br>\n".join(rest) + "</p>"]
         if others:
             parts.append("<p>Also seen</p>\n" + _list(others))
+        if self.measurements:
+            parts.append(self._image())
         parts += [f"<p>{title}</p>\n{body._repr_html_()}" for title, body in self._tables()]
         if self.notes:
             parts.append(_list(self.notes))
@@ -305,6 +320,8 @@ class Report:
 
     def figure(self) -> "Figure":
         """Draw what is left of a gradient at each distance: the best direction of each layer, typical dashed.
+
+        On the input where the verdict is worst.
 
         Returns
         -------
@@ -327,14 +344,29 @@ class Report:
 
         if not self.measurements:
             raise ValueError("a figure needs a layer that could be run, and this report has none")
-        measured = self.measurements[: len(self.measurements) // len({m.input for m in self.measurements})]
+        worst = self._worst
+        kind = (worst.inputs if worst else ())[:1] or (self.measurements[0].input,)
+        measured = [m for m in self.measurements if m.input == kind[0]]
         names = [m.where if len(measured) > 1 else "best" for m in measured]
         typical = [f"{name}, typical" if len(measured) > 1 else "typical" for name in names]
-        norms = [10.0 ** np.clip(curve, -300, 300)[None] for m in measured for curve in (m.best, m.typical)]
         labels = [label for pair in zip(names, typical, strict=True) for label in pair]
+        reach = min(len(m.best) for m in measured)  # of stacks that were run on inputs of their own
+        curves = [curve[:reach] for m in measured for curve in (m.best, m.typical)]
+        norms = [10.0 ** np.clip(curve, -300, 300)[None] for curve in curves]
         of = "s" if any("f" in m.gates for m in measured) else "h"
-        distance = np.arange(norms[0].shape[-1])
-        return figures.norms_by_distance(norms, labels, distance=distance, dashed=typical, of=of)
+        return figures.norms_by_distance(norms, labels, dashed=typical, of=of)
+
+    def _image(self):
+        """Return the figure as HTML, for a notebook."""
+        import matplotlib.pyplot as plt
+
+        figure, content = self.figure(), BytesIO()
+        with plt.rc_context({"svg.hashsalt": "report"}):  # the same report, the same bytes
+            figure.savefig(content, format="svg", metadata={"Date": None})
+        plt.close(figure)  # or the notebook shows it twice
+        data = b64encode(content.getvalue()).decode()
+        says = "How much of a gradient is left at each distance, of each layer; the numbers are in the table."
+        return f'<img alt="{says}" src="data:image/svg+xml;base64,{data}">'
 
     def as_dict(self) -> dict:
         """Return all of it in numbers, strings, lists and dicts, as JSON takes them; not finite is None.

@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -424,6 +426,16 @@ def test_a_layer_in_half_precision_or_several_is_measured_and_said():
     assert any("weights of several dtypes, float32, float64" in note for note in diagnose(mixed).notes)
 
 
+def test_products_are_carried_and_not_stored():
+    T, H = 300, 128
+    network = plain(orthogonal(H, np.random.default_rng(0)), np.random.default_rng(0))
+    tracemalloc.start()
+    diagnose(network, np.zeros((T, 1, 3)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < T * H * H * 8 / 3
+
+
 # What other programs call things.
 
 
@@ -710,6 +722,39 @@ def test_bad_input_is_named(network, more, error, message):
         diagnose(network, **more)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_arrays_of_any_shape_are_diagnosed_or_refused_by_name(seed):
+    rng = np.random.default_rng(seed)
+    kind = [RNN, LSTM, GRU][seed % 3]
+    network = random_network(kind, 3, rng)
+    arrays = [
+        dict(network.parameters()),
+        torch_names(network, 0) | torch_names(network, 1, reverse=True),
+        dict(zip(("a/kernel", "a/recurrent_kernel", "a/bias"), keras_arrays(network), strict=True)),
+    ][seed % 2 + rng.integers(2)]
+    for name in rng.permutation([*arrays])[: rng.integers(1, 3)]:
+        spoil = rng.integers(7)
+        if spoil == 0:
+            del arrays[name]
+        elif spoil == 1:
+            arrays[name] = arrays[name].T
+        elif spoil == 2:
+            arrays[name] = rng.normal(size=rng.integers(0, 5, size=rng.integers(0, 4)))
+        elif spoil == 3:
+            arrays[name] = arrays[name].astype(rng.choice(["i1", "f2", "c16", "?", ">f4", "O"]))
+        elif spoil == 4:
+            arrays[name + "x"] = arrays.pop(name)
+        else:
+            arrays[name] = arrays[name] * [np.nan, np.inf, 1e300][spoil % 3]
+    try:
+        report = diagnose(arrays, np.ones((4, 2, 3)))
+    except (TypeError, ValueError) as error:
+        assert re.search(r"network|W_x|W_h|b_n|\bb\b|weight|bias|kernel", str(error))
+    else:
+        assert repr(report)
+        assert json.dumps(report.as_dict(), allow_nan=False)
+
+
 def test_x_in_the_order_of_batch_first_is_asked_about():
     report = diagnose(GOOD, np.ones((3, 50, 3)))
     assert any("x is read as 3 steps of 50 sequences" in note for note in report.notes)
@@ -789,6 +834,8 @@ def test_a_report_has_a_figure():
     report, _ = report_on("bad layer of three", 8, 0)
     (axes,) = report.figure().axes
     assert {text.get_text() for text in axes.texts} >= {f"layer {layer}" for layer in range(3)}
+    assert '<img alt="How much' in report._repr_html_()
+    assert report._repr_html_() == report_on("bad layer of three", 8, 0)[0]._repr_html_()
     with pytest.raises(ValueError, match="a figure needs a layer that could be run"):
         report_on("a NaN", 4, 0)[0].figure()
 
@@ -797,7 +844,10 @@ def test_every_verdict_and_every_link_is_there():
     from rnn_notes.report import LINKS
 
     assert {verdict for _, _, verdict, *_ in TROUBLE.values()} == set(VERDICTS) - {"not measured"}
-    assert set(LINKS) == set(VERDICTS) - {"healthy", "not measured"} | {"forget bias"}
+    assert {name for name in LINKS if isinstance(name, str)} == set(VERDICTS) - {
+        "healthy",
+        "not measured",
+    } | {"forget bias"}
     docs = Path(__file__).parents[1] / "docs"
     for link in LINKS.values():
         page, _, anchor = link.partition("#")
