@@ -25,8 +25,8 @@ class Growth:
         log₁₀ of the geometric mean of ‖uᵀ ∂h⁽ᵀ⁾/∂s⁽ᵀ⁻ᵈ⁾‖ over all directions u, of length 1. If not `exact`,
         over a sample of them.
     rate, spread : float
-        The Lyapunov rate: the mean growth of ln best per step, and its standard deviation over sequences and
-        quarters of the distance, the first quarter left out.
+        The Lyapunov rate: the mean growth of ln best per step, in the middle half of the distances, and its
+        standard deviation over sequences and four stretches of it.
     error : float
         The standard error of `rate`.
     slopes, matrix : float or None
@@ -59,7 +59,7 @@ def growth(network, state, rng) -> Growth:
     )  # in general position: none is 0 by itself
     norms, typical, factors = _carry(steps, rows, T, exact)
     if not exact:
-        for distance in {T, *(2**k for k in range(T.bit_length() - 1))}:
+        for distance in sorted({T, *(2**k for k in range(T.bit_length() - 1))}):
             # Randomized range finder (Halko et al. 2011): what random directions become in so many steps
             # spans nearly all that the product stretches most.
             columns = rng.normal(size=(B, FOUND, steps.size))
@@ -138,9 +138,13 @@ def _orthonormal(rows):
 
 
 def _rate(norms):
-    """Return mean, standard deviation and standard error of the growth per step of log norms."""
+    """Return mean, standard deviation and standard error of the growth per step of log norms.
+
+    In the middle half of the distances: in the first quarter gradients turn to the direction that grows, in
+    the last the states leave the initial one.
+    """
     D = norms.shape[1] - 1
-    ends = np.unique(np.linspace(D // 4, D, 4).astype(int))
+    ends = np.unique(np.linspace(D // 4, D - D // 4, 5).astype(int))
     with np.errstate(invalid="ignore"):
         rates = np.diff(norms[:, ends], axis=1) / np.diff(ends) if len(ends) > 1 else norms[:, -1:]
     rates = rates[~np.isnan(rates)]

@@ -111,15 +111,17 @@ def _of_ours(network, where, layer=0):
 
 def _from_module(module, found):
     """Read a PyTorch module: its arrays, and what only the module knows."""
-    known = {}
+    known, arrays = {}, dict(module.state_dict())
     for name, part in module.named_modules():
         group = f"{name}." if name else ""
         kind = str(getattr(part, "mode", "")) + str(getattr(part, "nonlinearity", ""))
-        known[group] = (
-            "relu" if "relu" in kind.lower() else "tanh",
-            bool(getattr(part, "batch_first", False)),
-        )
-    return _from_arrays(_as_arrays(module.state_dict(), found), found, known)
+        known[group] = ("relu" if "relu" in kind.lower() else "tanh", getattr(part, "batch_first", False))
+        for weight in getattr(part, "_flat_weights_names", ()):  # with weight_norm, state_dict has its parts
+            if group + weight not in arrays and hasattr(part, weight):
+                arrays[group + weight] = getattr(part, weight)
+                parts = rf"{re.escape(group)}(parametrizations\.)?{weight}(_[gv]|\..*)"
+                arrays = {key: array for key, array in arrays.items() if not re.fullmatch(parts, key)}
+    return _from_arrays(_as_arrays(arrays, found), found, known)
 
 
 def _as_arrays(mapping, found):
@@ -131,7 +133,7 @@ def _as_arrays(mapping, found):
             arrays[name] = as_array(name, value, found.notes)
         elif isinstance(value, Mapping):
             arrays |= {f"{name}.{k}": a for k, a in _as_arrays(value, found).items()}
-        elif "packed_params" in name:
+        elif "packed_params" in name or type(value).__name__ == "ScriptObject":
             raise ValueError(
                 f"{name} is quantised, and its weights are packed in a form of PyTorch's own: "
                 "give the network as it was before quantisation"

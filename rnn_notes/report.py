@@ -73,7 +73,7 @@ class Finding:
     size : float
         How bad it is, beside others of its name: powers of ten lost or gained, or a share.
     gate, network : str
-        The letter of the gate that it is about, and ``"RNN"``, ``"LSTM"`` or ``"GRU"``; empty if there is none.
+        The letter of the gate that it is about; ``"RNN"``, ``"LSTM"`` or ``"GRU"``. Empty if there is none.
 
     Examples
     --------
@@ -143,8 +143,8 @@ class Measurement:
         Whether all directions were carried. Of more than 64 units a few are: then `best` is a lower bound,
         and `typical` the mean of a sample.
     rate, spread, error : float
-        The Lyapunov rate, the growth of ln `best` per step; its standard deviation over sequences and
-        stretches of time; the standard error of the mean.
+        The Lyapunov rate, the growth of ln `best` per step in the middle half of the distances; its standard
+        deviation over sequences and four stretches; the standard error of the mean.
     slopes, matrix : float or None
         The factors per step by which φ′ and W_h change a gradient; for gates there is no such split.
     saturated, dead : float

@@ -525,6 +525,21 @@ def test_what_pytorch_calls_relu_cells_and_projections():
     assert any("projection" in note for note in report.notes)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_what_pytorch_hides_in_a_module():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.LSTM(3, 5))
+    expected = diagnose(module)
+    quantised = torch.ao.quantization.quantize_dynamic(module, {torch.nn.LSTM}, dtype=torch.qint8)
+    with pytest.raises(ValueError, match="is quantised, and its weights are packed"):
+        diagnose(quantised)
+    for norm in (torch.nn.utils.weight_norm, torch.nn.utils.parametrizations.weight_norm):
+        report = diagnose(norm(torch.nn.LSTM(3, 5).requires_grad_(False), "weight_hh_l0"))
+        assert len(report.blocks) == 4
+        assert len(report.notes) == len(expected.notes) == 1
+
+
 def test_a_missing_bias_and_unknown_arrays_are_said():
     rng = np.random.default_rng(0)
     arrays = torch_names(lstm(4, rng, f=5), 0)
