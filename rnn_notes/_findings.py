@@ -101,8 +101,9 @@ def of_gradients(cell, m, x, h):
                 f"diagnose again: the mean of {gate} must be away from its limit",
                 gate,
             )
+    forgets = vanished and m.memory is not None and m.memory < D
     bends = type(network) is not GRU and ours
-    if bends and ((m.saturated >= 0.5 and vanished) or m.saturated >= 0.9):
+    if bends and ((m.saturated >= 0.5 and vanished and not forgets) or m.saturated >= 0.9):
         see(
             "saturated",
             m.saturated,
@@ -125,7 +126,7 @@ def of_gradients(cell, m, x, h):
         kept = f"a gradient keeps {_power(end)} of its length over {D} steps"
         kept += f", and less than a thousandth after {m.steps}"
         gate = {LSTM: "f", GRU: "z"}.get(type(network), "")
-        if m.memory is not None and m.memory < D:
+        if forgets:
             bias = np.log(max(2, D))
             see(
                 "forgets",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_notes._checks import NotFiniteError
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM, LSTMState
 from rnn_notes.rnn import RNN
@@ -244,7 +245,7 @@ def growth_of_inputs(network, x, state, rng) -> Growth:
         [network.backward(x, state, np.tile(row, (B, 1)).astype(dtype)).x for row in rows], axis=2
     ).astype(np.float64)[::-1]
     if not np.isfinite(by_x).all():
-        raise ValueError("network.backward must return finite gradients for x")
+        raise NotFiniteError("the gradient for x must be finite, got NaN or infinity from network.backward")
     s = np.linalg.svd(by_x, compute_uv=False)
     with np.errstate(divide="ignore", invalid="ignore"):
         norms = np.log(s[..., 0])

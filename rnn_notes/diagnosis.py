@@ -85,6 +85,10 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
     if loss is not None and x is None:
         raise ValueError("loss must be measured on x, got no x")
     training = {} if history is None else _training(history, findings)
+    if training.get("clip rate", 0) > 0.9:
+        notes.append(
+            "nearly all updates were clipped: all steps have one length, the rate times the threshold"
+        )
     for cell in found.cells:
         findings += of_weights(cell)
         if cell.problem:
@@ -190,8 +194,7 @@ def _run(cells, kind, data, rng, findings, measurements, notes):
             if layer and width not in (None, data.shape[-1]):
                 notes.append(
                     f"{cell.where} reads {width} numbers, and the layer below has {data.shape[-1]}: "
-                    "something is between "
-                    "them that is not given, so it was measured on normal numbers"
+                    "what is between them is not given, so it was measured on normal numbers"
                 )
                 data = rng.normal(size=(*data.shape[:2], width))
             if cell.network is None:
@@ -199,36 +202,40 @@ def _run(cells, kind, data, rng, findings, measurements, notes):
                 return None
             x = np.ascontiguousarray(data[::-1]) if cell.reverse else data
             try:
-                x = x.astype(next(iter(cell.arrays.values())).dtype) if cell.arrays else x
+                x = x.astype(_dtype([cell]))
                 state = cell.network.forward(x)
                 h = cell.network.hidden(state)
                 check_overflow(h=h)
+                measured = _measure(cell, x, state, h, kind, rng, notes)
             except NotFiniteError as error:
-                action = (
-                    "scale the input and W_h down, until the states stay finite; in training, clip by norm"
-                )
-                proof = "diagnose again: the states must be finite"
-                findings.append(Finding("not finite", cell.where, str(error), action, proof, (kind,)))
+                findings.append(_overflow(cell, error, kind))
                 notes.append(f"{cell.where} overflows, so the layers above it were not run")
                 return None
             except ValueError as error:
                 raise ValueError(f"{cell.where}: {error}") from None
             top.append((cell, x, state, h))
-            measured = _measure(cell, x, state, h, kind, rng)
-            if measured is None:
-                notes.append(f"{cell.where}: its backward is not finite")
-                return None
             measurements.append(measured)
             findings += of_gradients(cell, measured, x, h)
         data = np.concatenate([h[:0:-1] if cell.reverse else h[1:] for cell, _, _, h in top], axis=-1)
     return top
 
 
-def _measure(cell, x, state, h, kind, rng):
+def _overflow(cell, error, kind):
+    action = "scale the input and W_h down, until all stays finite; in training, clip by norm"
+    proof = "diagnose again: states and gradients must be finite"
+    return Finding("not finite", cell.where, str(error), action, proof, (kind,))
+
+
+def _measure(cell, x, state, h, kind, rng, notes):
     network = cell.network
     slope, low = _slopes(network, state, h)
     if type(network) in KINDS:
-        grown = growth(network, *_last(state, MOST, SEQUENCES if h.shape[-1] <= EXACT else 2), rng)
+        sequences = SEQUENCES if h.shape[-1] <= EXACT else 2
+        if len(x) > MOST:
+            notes.append(f"gradients are measured over the last {MOST} steps of {len(x)}")
+        if kind == "x" and x.shape[1] > sequences:
+            notes.append(f"gradients are measured in the first {sequences} sequences of {x.shape[1]}")
+        grown = growth(network, _last(state, MOST, sequences), rng)
     else:
         grown = growth_of_inputs(network, x, state, rng)
     gates, memory = _gates(network, state)
@@ -251,14 +258,9 @@ def _measure(cell, x, state, h, kind, rng):
 def _last(state, steps, sequences):
     """Return the last steps of the first sequences of a state."""
     if isinstance(state, np.ndarray):
-        return (state[-steps - 1 :, :sequences],)
-    T = len(state.gates)
-    return (
-        replace(
-            state,
-            **{name: part[max(0, T - steps) :, :sequences] for name, part in vars(state).items()},
-        ),
-    )
+        return state[-steps - 1 :, :sequences]
+    start = max(0, len(state.gates) - steps)
+    return replace(state, **{name: part[start:, :sequences] for name, part in vars(state).items()})
 
 
 def _slopes(network, state, h):
@@ -305,9 +307,8 @@ def _blocks(cell):
         else:
             W = W / largest  # no square leaves the range
             values = abs(eigenvalues(W))
-            departure = (
-                max(np.sum(W * W) - np.sum(values**2), 0.0) ** 0.5
-            )  # as henrici, by the same eigenvalues
+            # As henrici, without its eigenvalues once more.
+            departure = max(np.sum(W * W) - np.sum(values**2), 0.0) ** 0.5
             with np.errstate(over="ignore"):
                 numbers = [float(largest * number) for number in (values[0], spectral_norm(W), departure)]
         blocks.append(Block(cell.where, name, *numbers))
@@ -325,16 +326,8 @@ def _loss(loss, top, findings):
     action = "look at the loss: its arguments, its logarithms and divisions"
     if not (np.isfinite(value) and np.isfinite(dh).all()):
         proof = "loss(h) must return finite numbers"
-        findings.append(
-            Finding(
-                "not finite",
-                "loss",
-                f"the loss is {value}, or its gradient is not finite",
-                action,
-                proof,
-                ("x",),
-            )
-        )
+        what = f"the loss is {value}, or its gradient is not finite"
+        findings.append(Finding("not finite", "loss", what, action, proof, ("x",)))
         return {}
     if not dh.any():
         what = "the gradient of the loss for the hidden states is 0, so nothing goes back"
@@ -348,7 +341,11 @@ def _loss(loss, top, findings):
         part = dh[..., start : start + own.shape[-1]]
         start += own.shape[-1]
         part = np.ascontiguousarray(part[::-1] if cell.reverse else part)
-        dx = cell.network.backward(x, state, part).x.astype(np.float64)
+        try:
+            dx = cell.network.backward(x, state, part).x.astype(np.float64)
+        except NotFiniteError as error:
+            findings.append(_overflow(cell, error, "x"))
+            continue
         by_step = np.sqrt(np.sum(dx * dx, axis=(1, 2)))
         norms[cell.where] = by_step[::-1] if cell.reverse else by_step
     return norms

@@ -137,8 +137,11 @@ class Measurement:
     where, input : str
         The layer and direction; ``"x"``, or the kind that was drawn.
     best, typical : ndarray of shape (D + 1,)
-        log₁₀ of the norm of a gradient at each distance: of the direction in the last hidden state that is
-        kept best, and the geometric mean over all directions. Medians over the sequences.
+        log₁₀ of the length of uᵀ ∂h⁽ᵀ⁾/∂s⁽ᵀ⁻ᵈ⁾ for d = 0, ..., D, in which s is h, or (h, c) of an LSTM, and
+        u, of length 1, is the gradient of a loss for the last hidden state: for the best u, which gives the
+        spectral norm, and the geometric mean over all u. (That of the singular values is another: one
+        direction that is lost makes it 0.) Medians over the sequences. Of a network of another class, the
+        gradient for the input, against that for the last.
     exact : bool
         Whether all directions were carried. Of more than 64 units a few are: then `best` is a lower bound,
         and `typical` the mean of a sample.

@@ -778,11 +778,32 @@ def test_x_in_the_order_of_batch_first_is_asked_about():
     )
 
 
+@pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+def test_one_step_and_many(kind):
+    network, rng = random_network(kind, 2, np.random.default_rng(0)), np.random.default_rng(0)
+    (measured,) = diagnose(network, np.ones((1, 1, 3))).measurements
+    assert len(measured.best) == 2
+    report = diagnose(network, rng.normal(size=(1100, 7, 3)))
+    assert len(report.measurements[0].best) == 1001
+    assert any("the last 1000 steps of 1100" in note for note in report.notes)
+    assert any("the first 4 sequences of 7" in note for note in report.notes)
+
+
+def test_a_gradient_that_overflows_is_not_finite():
+    network = RNN(np.full((1, 1), 1e-300), np.full((1, 1), 100.0), np.zeros(1), "identity")
+    x = np.zeros((400, 1, 1))
+    assert diagnose(network, x).verdict == "exploding"
+    report = diagnose(network, x, loss=lambda h: (0.0, np.full_like(h, 1e-3)))
+    assert (report.verdict, report.loss_gradient) == ("not finite", {})
+    foreign = diagnose(Foreign(network), x)
+    assert (foreign.verdict, foreign.complete) == ("not finite", False)
+
+
 def test_layers_with_something_between_them_are_measured_on_drawn_numbers():
     rng = np.random.default_rng(0)
     report = diagnose([random_network(RNN, 4, rng), random_network(RNN, 4, rng, I=6)], np.ones((9, 1, 3)))
     assert len(report.measurements) == 2
-    assert any("something is between them" in note for note in report.notes)
+    assert any("what is between them is not given" in note for note in report.notes)
 
 
 def test_where_it_is_not_finite():
@@ -808,6 +829,8 @@ def test_the_history_of_the_norms():
     history = SimpleNamespace(gradient_norm=np.ones(4), clipped=np.array([True, False, False, False]))
     report = diagnose(healthy, history=history)
     assert (report.verdict, report.training["clip rate"]) == ("healthy", 0.25)
+    history.clipped = np.ones(4, bool)
+    assert any("all updates were clipped" in note for note in diagnose(healthy, history=history).notes)
     assert diagnose(healthy, history=[1.0, np.nan]).verdict == "not finite"
     assert diagnose(healthy, history=[0.0, 0.0, 1.0]).verdict == "vanishing"
 
