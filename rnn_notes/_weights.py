@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from rnn_notes._checks import NETWORKS, check_methods, shown
+from rnn_notes.activations import ACTIVATIONS
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM
 from rnn_notes.rnn import RNN
@@ -81,12 +82,10 @@ def read(network) -> Found:
         return Found([_of_ours(network, "network")])
     if isinstance(network, list | tuple) and network and all(type(part) in GATES for part in network):
         return Found([_of_ours(part, f"layer {i}", layer=i) for i, part in enumerate(network)])
+    if callable(getattr(network, "get_weights", None)) and hasattr(network, "weights"):
+        return _from_keras_model(network, found)  # before PyTorch, which Keras can stand on
     if callable(getattr(network, "named_modules", None)) and callable(getattr(network, "state_dict", None)):
         return _from_module(network, found)
-    if callable(getattr(network, "get_weights", None)) and hasattr(network, "weights"):
-        names = [getattr(w, "path", None) or getattr(w, "name", "") for w in network.weights]
-        arrays = network.get_weights()
-        network = dict(zip(names, arrays, strict=True)) if len(set(names)) == len(arrays) else list(arrays)
     if isinstance(network, Mapping):
         return _from_arrays(_as_arrays(network, found), found, {})
     if isinstance(network, list | tuple):
@@ -122,6 +121,26 @@ def _from_module(module, found):
                 parts = rf"{re.escape(group)}(parametrizations\.)?{weight}(_[gv]|\..*)"
                 arrays = {key: array for key, array in arrays.items() if not re.fullmatch(parts, key)}
     return _from_arrays(_as_arrays(arrays, found), found, known)
+
+
+def _from_keras_model(model, found):
+    """Read a Keras model or layer: its arrays, and what only its layers know."""
+    arrays, known, layers = model.get_weights(), {}, [model]
+    names = [str(getattr(w, "path", None) or getattr(w, "name", "")) for w in model.weights]
+    while layers:
+        layer = layers.pop()
+        layers += [part for part in getattr(layer, "layers", ()) if part is not layer]
+        layers += [part for way in ("forward", "backward") if (part := getattr(layer, f"{way}_layer", None))]
+        cell = getattr(layer, "cell", None)
+        phi = getattr(getattr(cell, "activation", None), "__name__", "tanh")
+        gate = getattr(getattr(cell, "recurrent_activation", None), "__name__", "sigmoid")
+        known[f"{getattr(cell, 'path', '')}/"] = (phi if gate == "sigmoid" else f"{phi} and {gate}", True)
+    if len(set(names)) < len(arrays):
+        return _from_list([np.asarray(array) for array in arrays], found)
+    read = _from_arrays(_as_arrays(dict(zip(names, arrays, strict=True)), found), found, known)
+    for cell in read.cells:
+        cell.batch_first = True
+    return read
 
 
 def _as_arrays(mapping, found):
@@ -188,6 +207,7 @@ def _from_arrays(arrays, found, known):
             layer, reverse = layers[place]
             group = "" if pattern is KERAS else place[0]
             where = place[0].rstrip("./_ ") if pattern is KERAS or len(groups) > 1 else ""
+            where = re.sub(r"(?<=.)/\w+_cell$", "", where)  # Keras names the layer, and its cell
             if pattern is not KERAS and (len(parts) > len(groups) or not where):
                 where = f"{where} layer {layer}".strip()
             where += ", backward" if reverse else ""
@@ -270,10 +290,10 @@ def _keras(where, part, activation, batch_first, found):
         if "bias" in part
         else np.zeros((2, 3 * H) if gates == 3 else gates * H, recurrent.dtype)
     )
-    return _from_keras(where, gates, part["kernel"][1], recurrent, bias, found)
+    return _from_keras(where, gates, part["kernel"][1], recurrent, bias, found, activation)
 
 
-def _from_keras(where, gates, kernel, recurrent, bias, found):
+def _from_keras(where, gates, kernel, recurrent, bias, found, activation="tanh"):
     """Turn Keras's arrays round: columns to rows, and the GRU's gates from z, r, h to r, z, n."""
     H = len(recurrent)
     arrays, problem = {"W_x": kernel.T, "W_h": recurrent.T}, ""
@@ -294,7 +314,9 @@ def _from_keras(where, gates, kernel, recurrent, bias, found):
             )
     else:
         arrays["b"] = bias
-    return _cell(where, gates, arrays, problem, found)
+    if activation not in (ACTIVATIONS if gates == 1 else ("tanh",)):
+        problem = f"{where} has the activation {activation}, which this package does not run"
+    return _cell(where, gates, arrays, problem, found, activation)
 
 
 def _ours(where, part, activation, batch_first, found):

@@ -35,9 +35,9 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
         `W_h` and `b`. A file ``.npz`` or ``.safetensors`` with such names; a file ``.pt`` if PyTorch is
         installed, which reads it with ``weights_only=True``. No pickle is opened.
     x : ndarray of shape (T, B, I), optional
-        Input. For a PyTorch module with ``batch_first=True``, of shape (B, T, I). Without it, 100 steps of
-        four sequences are drawn, always the same, of three kinds: one normal number per step and zeros, ten
-        numbers, and one-hot vectors. The verdict is that of the worst.
+        Input. For a Keras model, and a PyTorch module with ``batch_first=True``, of shape (B, T, I). Without
+        it, 100 steps of four sequences are drawn, always the same, of three kinds: one normal number per step
+        and zeros, ten numbers, and one-hot vectors. The verdict is that of the worst.
     loss : callable, optional
         ``loss(h)`` takes the hidden states of the top layer, of shape (T, B, H), both directions side by
         side, and returns the loss and its gradient for `h`, of the same shape, or of shape (B, H) for the
@@ -133,7 +133,7 @@ def _inputs(cells, x, rng, notes):
     if x is not None and width in (None, x.shape[-1]):
         if cells[0].batch_first:
             x = np.swapaxes(x, 0, 1)
-            notes.append("the module has batch_first=True, so x is read as (B, T, I)")
+            notes.append("the network takes its batch first, so x is read as (B, T, I)")
         elif len(x) < min(10, x.shape[1]):
             T, B, _ = x.shape
             notes.append(

@@ -466,12 +466,48 @@ def test_weights_of_keras(kind):
     rng = np.random.default_rng(0)
     network, x = random_network(kind, 5, rng), rng.normal(size=(20, 2, 3))
     expected, arrays = diagnose(network, x), keras_arrays(network)
-    names = [f"{kind.__name__.lower()}/cell/{part}" for part in ("kernel", "recurrent_kernel", "bias")]
-    model = SimpleNamespace(
-        get_weights=lambda: arrays, weights=[SimpleNamespace(path=name) for name in names]
-    )
-    for given in (arrays, dict(zip(names, arrays, strict=True)), model):
+    names = [
+        f"net/layer/{kind.__name__.lower()}_cell/{part}" for part in ("kernel", "recurrent_kernel", "bias")
+    ]
+    for given in (arrays, dict(zip(names, arrays, strict=True))):
         same(diagnose(given, x), expected)
+    assert diagnose(dict(zip(names, arrays, strict=True)), x).measurements[0].where == "net/layer"
+
+
+def keras_model(network, **settings):
+    """What of a Keras model is read: Keras takes the batch first."""
+    path = "net/layer/cell"
+    layer = SimpleNamespace(cell=SimpleNamespace(path=path, **settings))
+    names = [f"{path}/{part}" for part in ("kernel", "recurrent_kernel", "bias")]
+    return SimpleNamespace(
+        get_weights=lambda: keras_arrays(network),
+        weights=[SimpleNamespace(path=name) for name in names],
+        layers=[SimpleNamespace(forward_layer=layer)],
+    )
+
+
+@KINDS
+def test_a_model_of_keras(kind):
+    rng = np.random.default_rng(0)
+    network, x = random_network(kind, 5, rng), rng.normal(size=(20, 2, 3))
+    report = diagnose(keras_model(network), np.swapaxes(x, 0, 1))
+    same(report, diagnose(network, x))
+    assert "the network takes its batch first, so x is read as (B, T, I)" in report.notes
+
+
+def test_activations_of_keras():
+    def relu():
+        """By its name."""
+
+    rng = np.random.default_rng(0)
+    network = plain(np.eye(4), rng, "relu", bias=-9.0)
+    report = diagnose(keras_model(network, activation=relu))
+    assert report.verdict == "dead units"
+    assert not any("tanh is assumed" in note for note in report.notes)
+    for settings in ({"activation": relu}, {"recurrent_activation": relu}):
+        report = diagnose(keras_model(lstm(4, rng), **settings))
+        assert report.verdict == "not measured"
+        assert any("has the activation" in note for note in report.notes)
 
 
 def test_layers_of_keras_are_told_from_directions_and_dense_layers():
