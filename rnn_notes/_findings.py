@@ -82,7 +82,9 @@ def of_gradients(cell, m, x, h):
             best,
             f"a gradient grows to {_power(best)} times its length over {D} steps",
             "clip by norm, and scale W_h down",
-            f"with W_h divided by {np.exp(max(m.rate, 0.01)):.3g}, it must no longer grow a thousandfold",
+            f"with W_h divided by {np.exp(m.rate):.3g}, it must no longer grow a thousandfold"
+            if type(network) is RNN and not limited and m.rate > 0
+            else "with W_h halved, and halved again, it must grow less and then no more",
         )
     gates = m.gates
     stuck = {"i": gates.get("i", (0, 0))[1], "o": gates.get("o", (0, 0))[1]} if type(network) is LSTM else {}
@@ -147,48 +149,47 @@ def of_gradients(cell, m, x, h):
                 "diagnose again: more than a thousandth must be left",
             )
         else:
-            see(
-                "vanishing",
-                -end,
-                kept,
-                _what_takes(network, m),
-                "diagnose again: more than a thousandth must be left",
-            )
+            see("vanishing", -end, kept, *_what_takes(network, m))
     return found
 
 
 def _what_saturates(network, x, h):
-    """Return what to do, from the part of z that is largest."""
+    """Return what to do, from the largest parts of z."""
     if type(network) is LSTM:
         return (
             "lower the bias of the gate f or i, or scale W_xg down: the cell adds up more than tanh can show"
         )
     parts = {"W_x x": x @ network.W_x.T, "W_h h": h[:-1] @ network.W_h.T, "b": network.b}
     sizes = {name: float(np.mean(abs(part))) for name, part in parts.items()}
-    largest = max(sizes, key=sizes.get)
-    cure = {
+    cures = {
         "W_x x": "normalize the input to mean 0 and deviation 1, or scale W_x down",
         "W_h h": "scale W_h down",
         "b": "set the biases nearer to 0",
     }
-    return f"{cure[largest]}: the largest part of z is {largest}, {sizes[largest]:.2g} in the mean"
+    most = max(sizes.values())
+    large = {name: size for name, size in sizes.items() if size >= most / 2}
+    said = " and ".join(f"{name} has size {size:.2g}" for name, size in large.items())
+    return f"{'; '.join(cures[name] for name in large)} (in the mean, {said})"
 
 
 def _what_takes(network, m):
-    """Return what to do about a vanishing gradient, from the factor that takes most of it."""
+    """Return what to do about a vanishing gradient, from the factor that takes most of it, and the proof."""
     gated = "for longer distances, take an LSTM or a GRU whose forget gate starts open"
+    later = f"a thousandth must be left for longer than {m.steps} steps"
     if m.slopes is None:
-        return f"look for the factors of its steps that are below 1; {gated}"
+        return f"look for the factors of its steps that are below 1; {gated}", f"diagnose again: {later}"
+    phi = network.activation
     if m.matrix <= m.slopes:
-        return f"start W_h orthogonal, which gives 1 per step in place of {m.matrix:.2g}; {gated}"
-    if network.activation.gamma < 1:
-        phi = network.activation
-        return f"take tanh, for the slopes of {phi.name} are at most {phi.gamma:g}; {gated}"
-    if not bounded(network):
-        return (
-            f"keep more units above 0, by larger biases: closed ones leave {m.slopes:.2g} per step; {gated}"
-        )
-    return f"scale down W_x and the input, for the slopes leave {m.slopes:.2g} per step; {gated}"
+        start = "at the identity" if phi.name == "relu" else "orthogonal"
+        action = f"start W_h {start}, which gives 1 per step in place of {m.matrix:.2g}; {gated}"
+        return action, f"diagnose again: W_h must give 1 per step, and {later}"
+    if phi.gamma < 1:
+        action = f"take tanh, for the slopes of {phi.name} are at most {phi.gamma:g}"
+    elif not bounded(network):
+        action = f"keep more units above 0, by larger biases: closed ones leave {m.slopes:.2g} per step"
+    else:
+        action = f"scale down W_x and the input, for the slopes leave {m.slopes:.2g} per step"
+    return f"{action}; {gated}", f"diagnose again: φ′ must leave more than {m.slopes:.2g}, and {later}"
 
 
 def bounded(network):

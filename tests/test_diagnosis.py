@@ -213,7 +213,7 @@ TROUBLE = {
         (1, 16, 100),
         "healthy",
     ),
-    "LSTM, open": (lambda H, rng: lstm(H, rng, f=5), (1, 16, 100), "healthy"),
+    "LSTM, open": (lambda H, rng: lstm(H, rng, scale_x=0.02, f=5), (1, 16, 100), "healthy"),
     "GRU, open": (lambda H, rng: gru(H, rng, z=4), (1, 16, 100), "healthy"),
     "bad layer of three": (lambda H, rng: three_layers(H, rng, 1), (8, 30), "vanishing"),
     "bad direction of two": (two_directions, (4, 30), "forgets"),
@@ -275,6 +275,61 @@ def test_the_verdict_never_contradicts_the_measurements(seed):
         assert (m.steps is None) == (m.typical[-1] > -3) or m.steps < len(m.typical) - 1
         assert np.all(m.typical <= m.best)
         assert m.matrix is None or 0 <= m.slopes <= 1
+
+
+OURS = [  # one network of this package, small enough to be diagnosed again and again
+    (name, H)
+    for name, H in CASES
+    if H <= 64 and type(TROUBLE[name][0](H, np.random.default_rng(0))) in (RNN, LSTM, GRU)
+]
+
+
+@pytest.mark.parametrize(("name", "H"), [(name, H) for name, H in OURS if TROUBLE[name][2] != "healthy"])
+def test_what_it_says_to_do_takes_the_trouble_away(name, H):
+    rng = np.random.default_rng(0)
+    make, _, verdict, *draw = TROUBLE[name]
+    network, x = make(H, rng), [d(H, rng) for d in draw]
+    report = diagnose(network, *x)
+    worst, measured = report.findings[0], report.measurements
+    number = re.search(
+        r"divided by ([\d.]+)|bias of the gate [fz] to ([\d.]+)", f"{report.proof} {report.action}"
+    )
+    again = lambda: diagnose(network, *x)  # noqa: E731
+    if verdict == "vanishing":
+        before = min(m.steps for m in measured)
+        if "W_h must give 1 per step" in report.proof:
+            network.W_h = np.eye(H) if "identity" in report.action else orthogonal(H, rng)
+            assert all(m.matrix == pytest.approx(1) for m in again().measurements)
+        elif "take tanh" in report.action:
+            network = RNN(network.W_x, network.W_h, network.b, "tanh")
+        else:
+            network.W_x = 0.1 * network.W_x
+        assert all(m.steps is None or m.steps > before for m in again().measurements)
+    elif verdict in ("exploding", "chaotic") and number is None:
+        for _ in range(12):
+            network.W_h = network.W_h / 2
+        assert again().verdict not in ("exploding", "chaotic")
+    else:
+        if verdict == "exploding":
+            network.W_h = network.W_h / float(number[1])
+        elif verdict == "forgets":
+            network.b[H : 2 * H] = float(number[2])
+        elif verdict == "transient growth":
+            network.W_h = orthogonal(H, rng, report.blocks[0].radius)
+        elif verdict == "not finite":
+            network.W_h = network.W_h / 30
+        elif verdict == "dead units":
+            network.b[:] = 0.1
+        elif worst.gate:
+            at = ("rzn" if type(network) is GRU else "ifgo").index(worst.gate)
+            network.b[at * H : (at + 1) * H] = 0.0
+        elif "the bias of the gate f or i" in report.action:
+            network.b[: 2 * H] = np.repeat([-4.0, 3.0], H)
+        else:
+            parts = {"W_x down": network.W_x, "W_h down": network.W_h, "biases": network.b}
+            for part in (part for name, part in parts.items() if name in report.action):
+                part /= 40
+        assert again().verdict != verdict
 
 
 # The numbers.
