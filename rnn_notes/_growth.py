@@ -10,7 +10,7 @@ from rnn_notes.lstm import LSTM, LSTMState
 from rnn_notes.rnn import RNN
 
 EXACT = 64  # units up to which all directions are carried, not a sample
-SAMPLE, FOUND = 32, 8  # directions that are carried of more units: at random, and to find the best
+SAMPLE, FOUND = 16, 8  # directions that are carried of more units: at random, and to find the best
 MOST = 1000  # steps back that are measured
 
 

@@ -22,7 +22,7 @@ TORCH = re.compile(
     r"(?P<group>.*?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<layer>\d+))?(?P<back>_reverse)?"
 )
 KERAS = re.compile(r"(?P<group>.*?)(?P<name>recurrent_kernel|kernel|bias)(?::0)?")
-OURS = re.compile(r"(?P<group>(?:.*[^A-Za-z0-9])?)(?P<name>W_x|W_h|b_n|b)")
+OURS = re.compile(r"(?:(?P<group>.*?)(?P<layer>\d+)?[^A-Za-z0-9])?(?P<name>W_x|W_h|b_n|b)")
 
 
 @dataclass
@@ -194,7 +194,7 @@ def _from_arrays(arrays, found, known):
             match = pattern.fullmatch(name)
             if match:
                 said = match.groupdict()
-                place = (said["group"], int(said.get("layer") or 0), bool(said.get("back")))
+                place = (said["group"] or "", int(said.get("layer") or 0), bool(said.get("back")))
                 parts.setdefault(place, {})[said["name"]] = (name, array)
         parts = {place: part for place, part in parts.items() if key in part}
         if not parts:

@@ -32,8 +32,9 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
         What to diagnose: an `RNN`, `LSTM` or `GRU`, a list of these as layers, or anything with the methods
         of `Network`. A PyTorch module or its `state_dict`, of one or more recurrent layers. A Keras model,
         the list that its `get_weights` returns, or a dict by the names of its weights. A dict with `W_x`,
-        `W_h` and `b`. A file ``.npz`` or ``.safetensors`` with such names; a file ``.pt`` if PyTorch is
-        installed, which reads it with ``weights_only=True``. No pickle is opened.
+        `W_h` and `b`, of several layers ``layer0.W_x`` and so on. A file ``.npz`` or ``.safetensors`` with
+        such names; a file ``.pt`` if PyTorch is installed, which reads it with ``weights_only=True``. No
+        pickle is opened.
     x : ndarray of shape (T, B, I), optional
         Input. For a Keras model, and a PyTorch module with ``batch_first=True``, of shape (B, T, I). Without
         it, 100 steps of four sequences are drawn, always the same, of three kinds: one normal number per step
@@ -191,7 +192,7 @@ def _run(cells, kind, data, rng, findings, measurements, notes):
         top = []
         for cell in (cell for cell in cells if cell.layer == layer):
             width = _width([cell])
-            if layer and width not in (None, data.shape[-1]):
+            if layer != cells[0].layer and width not in (None, data.shape[-1]):
                 notes.append(
                     f"{cell.where} reads {width} numbers, and the layer below has {data.shape[-1]}: "
                     "what is between them is not given, so it was measured on normal numbers"
