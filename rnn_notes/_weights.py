@@ -67,10 +67,11 @@ class Cell:
 
 @dataclass
 class Found:
-    """What `read` found: cells in the order in which data reaches them, and what there is to say about it."""
+    """What `read` found: cells as data reaches them, what there is to say of it, and whether it is all."""
 
     cells: list = field(default_factory=list)
     notes: list = field(default_factory=list)
+    complete: bool = True
 
 
 def read(network) -> Found:
@@ -219,6 +220,7 @@ def _from_arrays(arrays, found, known):
         found.cells.sort(key=lambda cell: (cell.group, cell.layer, cell.reverse))
         recurrent = [n for n in left if re.search(r"peephole|W_c|w_c[ifo]|weight_(hh|ih)|recurrent", n)]
         if recurrent:
+            found.complete = False  # with them it is another network
             found.notes.append(f"not understood, and measured without: {_listed(recurrent)}")
         if set(left) - set(recurrent):
             found.notes.append(f"no part of a recurrence: {_listed([n for n in left if n not in recurrent])}")

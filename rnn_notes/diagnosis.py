@@ -94,7 +94,7 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
         findings += of_weights(cell)
         if cell.problem:
             notes.append(cell.problem)
-    loss_gradient, complete = {}, True
+    loss_gradient, complete = {}, found.complete
     groups = [
         [cell for cell in found.cells if cell.group == group]
         for group in dict.fromkeys(cell.group for cell in found.cells)

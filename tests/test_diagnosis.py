@@ -649,13 +649,20 @@ def test_what_pytorch_hides_in_a_module():
 
 
 def test_a_missing_bias_and_unknown_arrays_are_said():
-    rng = np.random.default_rng(0)
-    arrays = torch_names(lstm(4, rng, f=5), 0)
+    arrays = torch_names(lstm(4, np.random.default_rng(0), scale_x=0.02, f=5), 0)
     del arrays["bias_hh_l0"]
-    report = diagnose(arrays | {"decoder.weight": np.ones((2, 4)), "peephole_i": np.ones(4)})
-    assert report.verdict == "healthy"
-    for said in ("one of its two biases is missing", "measured without: peephole_i", "decoder.weight"):
+    report = diagnose(arrays | {"decoder.weight": np.ones((2, 4))})
+    assert (report.verdict, report.complete) == ("healthy", True)
+    for said in ("one of its two biases is missing", "no part of a recurrence: decoder.weight"):
         assert any(said in note for note in report.notes), said
+    for name in (
+        "peephole_i",
+        "weight_hh_l1",
+        "weight_ih_l1",
+    ):  # with it, this is another network than the one that was run
+        report = diagnose(arrays | {name: np.ones((16, 4))})
+        assert (report.verdict, report.complete) == ("not measured", False)
+        assert len(report.measurements) == 3
 
 
 # Files.
