@@ -1,5 +1,6 @@
 """Checks of arguments, shared by all modules. Each raises an error that names the argument."""
 
+from contextlib import contextmanager
 from math import isfinite
 from numbers import Real
 from operator import index
@@ -57,7 +58,7 @@ def check_dtype(name, value, dtype):
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
     if type(value) is not np.ndarray:
-        _check_subclass(name, type(value))
+        check_subclass(name, type(value))
     if value.dtype in ([np.float32, np.float64] if dtype is None else [dtype]):
         return
     expected, got = dtype or "float32 or float64", str(value.dtype)
@@ -72,8 +73,8 @@ def check_dtype(name, value, dtype):
     raise TypeError(f"{name} must have dtype {expected}, got {got}")
 
 
-def _check_subclass(name, kind):
-    """Raise unless numbers mean the same in the subclass, as in numpy.memmap.
+def check_subclass(name, kind):
+    """Raise unless numbers mean the same in the subclass of numpy.ndarray, as in numpy.memmap.
 
     A mask would be lost, and a product of matrices is not the product element by element.
     """
@@ -133,7 +134,7 @@ def _all_finite(value):
 def check_kind(name, value, kinds, expected):
     """Raise unless `value` is an array whose dtype is of one of the kinds, such as "iu" for integers."""
     if type(value) is not np.ndarray and isinstance(value, np.ndarray):
-        _check_subclass(name, type(value))
+        check_subclass(name, type(value))
     if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
         got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"{name} must be a numpy.ndarray of {expected}, got {got}")
@@ -263,4 +264,23 @@ def check_fits(name, value, what, result):
     if not np.isfinite(result).all():
         largest = np.abs(value).max()
         raise ValueError(f"{name} must have {what} within {value.dtype}, got entries up to {largest:.2g}")
+    return result
+
+
+@contextmanager
+def blame(text):
+    """Name the part that does not fit, before its own words."""
+    try:
+        yield
+    except NotFiniteError:
+        raise
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ValueError(f"{text}: {error}") from error
+
+
+def check_loss(name, result):
+    """Return what a loss returned; raise unless it is a number and something else, the gradient."""
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Real):
+        kinds = ", ".join(type(part).__name__ for part in (result if isinstance(result, tuple) else [result]))
+        raise TypeError(f"{name} must return a number and its gradient, got {kinds}")
     return result

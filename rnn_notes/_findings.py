@@ -4,16 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnn_notes._checks import refuse_overflow
 from rnn_notes._growth import KINDS
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM
-from rnn_notes.report import VERDICTS, Finding, _power
+from rnn_notes.report import VERDICTS, Finding, power
 from rnn_notes.rnn import RNN
 
 # In log₁₀: less than this is left, and a gradient has vanished; more than its inverse, and it has exploded.
 THOUSANDTH = 3.0
+SPIKE = 1000  # times the median: a gradient of such a norm is one of an explosion
 
 
+@refuse_overflow
 def of_weights(cell):
     """Return what the weights show without being run."""
     found = []
@@ -33,24 +36,63 @@ def of_weights(cell):
         if min(means) >= 0.5:
             what = f"two forget biases, of mean {means[0]:.3g} and {means[1]:.3g}, add up to {sum(means):.3g}"
             action = "set one of bias_ih and bias_hh, and the other to 0"
-            found.append(
-                Finding(
-                    "forget bias", cell.where, what, action, "the forget gate's mean must fall to σ of one"
-                )
-            )
+            proof = "the forget gate's mean must fall to σ of one"
+            found.append(Finding("forget bias", cell.where, what, action, proof))
+    return found
+
+
+def overflow(cell, error, kind):
+    """Return the finding that a state or a gradient has left the range of its type."""
+    action = "scale the input and W_h down, until all stays finite; in training, clip by norm"
+    proof = "diagnose again: states and gradients must be finite"
+    return Finding("not finite", cell.where, str(error), action, proof, (kind,))
+
+
+@refuse_overflow
+def of_history(norms, threshold, outcome):
+    """Return what the norms of the gradients at each update show."""
+    found, finite = [], norms[np.isfinite(norms)]
+
+    def see(name, what, action, proof):
+        found.append(Finding(name, "training", what, action, proof))
+
+    if finite.size < norms.size or outcome == "diverged":
+        first = len(norms) if finite.size == norms.size else int(np.argmin(np.isfinite(norms)))
+        what = "training diverged" if first == len(norms) else f"the gradient's norm is {norms[first]}"
+        see(
+            "not finite",
+            f"{what} at update {first}",
+            "clip by norm from the start, or halve the learning rate",
+            "the norms of the updates before must rise",
+        )
+    if not finite.size:
+        return found
+    middle, largest = np.median(finite), finite.max()
+    if middle > 0 and largest >= SPIKE * middle:
+        see(
+            "exploding",
+            f"the gradient's norm reaches {largest:.2g} at update {np.argmax(norms == largest)}, "
+            f"{largest / middle:.2g} times its median",
+            f"clip by norm, with a threshold of {threshold:.2g} to begin with",
+            "the loss must no longer jump after the largest norms",
+        )
+    if middle == 0:
+        see(
+            "vanishing",
+            f"the gradient's norm is 0 at {np.mean(finite == 0):.0%} of the updates",
+            "look for a detach, a loss that is flat, or dead units",
+            "the norm must be above 0",
+        )
     return found
 
 
 def of_gradients(cell, m, x, h):
     """Return what one measurement shows."""
-    found, D = [], len(m.best) - 1
-    network, end, best, peak = cell.network, m.typical[-1], m.best[-1], int(np.argmax(m.best))
-    ours = type(network) in KINDS
-    vanished = end <= -THOUSANDTH
-    falls = 0 < peak < D and best <= m.best[peak] - 1 and best < m.best[3 * D // 4]
+    network = cell.network
+    kind = type(network).__name__ if type(network) in KINDS else ""
+    found = []
 
     def see(name, size, what, action, proof, gate=""):
-        kind = type(network).__name__ if ours else ""
         found.append(Finding(name, cell.where, what, action, proof, (m.input,), float(size), gate, kind))
 
     if m.dead >= 0.5:
@@ -61,98 +103,130 @@ def of_gradients(cell, m, x, h):
             "set the biases to 0 or a little above, scale W_x down, and lower the learning rate",
             "diagnose again: fewer than half of the units may be dead",
         )
-    limited = bounded(network)
-    half = h[len(h) // 2 :].astype(float)
-    moves = bool(np.any(half.std(axis=0) > 1e-6))
-    grows = m.rate > 3 * m.error and m.rate > 0
-    if best >= THOUSANDTH and not falls and limited and moves and grows:
+    _see_growth(see, network, m, h)
+    _see_saturation(see, network, m, x, h)
+    if _vanished(m):
+        _see_loss(see, network, m)
+    return found
+
+
+def _vanished(m):
+    return m.typical[-1] <= -THOUSANDTH
+
+
+def _see_growth(see, network, m, h):
+    """See chaos, explosion, and growth that decays again."""
+    D, peak = len(m.best) - 1, int(np.argmax(m.best))
+    most, end = m.best[peak], m.best[-1]
+    falls = 0 < peak < D and end <= most - 1 and end < m.best[3 * D // 4]
+    if falls and most >= 1:
+        see(
+            "transient growth",
+            most,
+            f"a gradient grows to {power(most)} times its length over {peak} steps, and has {power(end)} "
+            f"after {D}",
+            "start W_h orthogonal, or clip by norm: eigenvalues say nothing about the first steps",
+            "with orthogonal blocks of the same spectral radius in W_h, no distance may have ten times "
+            "the length",
+        )
+    if falls or most < THOUSANDTH:
+        return
+    moves = np.any(h[len(h) // 2 :].astype(float).std(axis=0) > 1e-6)
+    if bounded(network) and moves and m.rate > max(3 * m.error, 0):
         see(
             "chaotic",
-            best,
+            most,
             f"the states are bounded, and a gradient grows by e^{m.rate:.2g} per step along them, "
-            f"to {_power(best)} after {D} steps",
+            f"to {power(most)} after {peak} steps",
             "scale W_h down until the Lyapunov rate is below 0: clipping bounds a step, and leaves its "
             "direction to chance",
             "run it twice, from initial states that differ by 1e-6: the difference must grow to the size "
             "of the states",
         )
-    if best >= THOUSANDTH and not falls:
-        see(
-            "exploding",
-            best,
-            f"a gradient grows to {_power(best)} times its length over {D} steps",
-            "clip by norm, and scale W_h down",
-            f"with W_h divided by {np.exp(m.rate):.3g}, it must no longer grow a thousandfold"
-            if type(network) is RNN and not limited and m.rate > 0
-            else "with W_h halved, and halved again, it must grow less and then no more",
-        )
-    gates = m.gates
-    stuck = {"i": gates.get("i", (0, 0))[1], "o": gates.get("o", (0, 0))[1]} if type(network) is LSTM else {}
+    see(
+        "exploding",
+        most,
+        f"a gradient grows to {power(most)} times its length over {peak} steps",
+        "clip by norm, and scale W_h down",
+        f"with W_h divided by {np.exp(m.rate):.3g}, it must no longer grow a thousandfold"
+        if type(network) is RNN and not bounded(network) and m.rate > 0
+        else "with W_h halved, and halved again, it must grow less and then no more",
+    )
+
+
+def _see_saturation(see, network, m, x, h):
+    """See gates that are stuck, and activations at their limits."""
+    D = len(m.best) - 1
     if type(network) is GRU:
-        stuck = {"z": gates["z"][2]}
-    for gate, share in stuck.items():
-        if share >= 0.9:
-            side = "above 0.99" if gate == "z" else "below 0.01"
-            lets = {"z": "hardly anything gets into the state", "i": "hardly anything gets into the cell"}
+        stuck = {"z": D * (1 - m.gates["z"][0])}
+    else:
+        stuck = {"i": D * m.gates["i"][0], "o": 10 * m.gates["o"][0]} if type(network) is LSTM else {}
+    for gate, passes in stuck.items():
+        if passes < 0.1:
+            shown = f"1 - {gate}" if gate == "z" else gate
+            lets = {
+                "z": "gets into the state",
+                "i": "gets into the cell",
+                "o": "of the cell gets into the state",
+            }
             see(
                 "saturated",
-                share,
-                f"the gate {gate} is {side} at {share:.0%} of units and steps: "
-                f"{lets.get(gate, 'hardly anything of the cell gets into the state')}",
+                1 - passes,
+                f"{shown} is {stuck[gate] / (10 if gate == 'o' else D):.2g} in the mean: over {D} steps "
+                f"hardly anything {lets[gate]}",
                 f"set the bias of the gate {gate} nearer to 0, and scale its weights down",
                 f"diagnose again: the mean of {gate} must be away from its limit",
                 gate,
             )
-    forgets = vanished and m.memory is not None and m.memory < D
-    bends = type(network) is not GRU and ours
-    if bends and ((m.saturated >= 0.5 and vanished and not forgets) or m.saturated >= 0.9):
+    if type(network) not in (RNN, LSTM):
+        return
+    gone = _vanished(m)
+    if m.saturated >= 0.9 or (m.saturated >= 0.5 and gone and not _forgets(m)):
         see(
             "saturated",
             m.saturated,
             f"{m.saturated:.0%} of units and steps have less than a tenth of the largest slope"
-            + (f", and a gradient keeps {_power(end)} of its length over {D} steps" if vanished else ""),
+            + (f", and a gradient keeps {power(m.typical[-1])} of its length over {D} steps" if gone else ""),
             _what_saturates(network, x, h),
             "diagnose again: fewer than half may be saturated",
         )
-    if falls and m.best[peak] >= 1:
+
+
+def _forgets(m):
+    """Return whether the gate by itself is enough for a gradient that has vanished."""
+    return m.memory is not None and m.memory < len(m.best) - 1
+
+
+def _see_loss(see, network, m):
+    """See by what a gradient has vanished: by a gate, or by slopes and matrix."""
+    D, size = len(m.best) - 1, -m.typical[-1]
+    kept = f"a gradient keeps {power(m.typical[-1])} of its length over {D} steps"
+    kept += f", and less than a thousandth after {m.steps}"
+    gate = {LSTM: "f", GRU: "z"}.get(type(network), "")
+    if _forgets(m):
+        bias = np.log(max(2, D))
         see(
-            "transient growth",
-            m.best[peak],
-            f"a gradient grows to {_power(m.best[peak])} times its length over {peak} steps, "
-            f"and has {_power(best)} after {D}",
-            "start W_h orthogonal, or clip by norm: eigenvalues say nothing about the first steps",
-            "with orthogonal blocks of the same spectral radius in W_h, no distance may have ten times "
-            "the length",
+            "forgets",
+            size,
+            f"{kept}; the gate {gate}, {m.gates[gate][0]:.2g} in the mean, by itself leaves a thousandth "
+            f"after {m.memory:.3g}",
+            f"set the bias of the gate {gate} to {bias:.2g}, which by itself keeps about 37 % over {D} steps",
+            f"diagnose again: {gate} must be near {1 / (1 + np.exp(-bias)):.3f}, and more than a "
+            "thousandth left",
         )
-    if vanished:
-        kept = f"a gradient keeps {_power(end)} of its length over {D} steps"
-        kept += f", and less than a thousandth after {m.steps}"
-        gate = {LSTM: "f", GRU: "z"}.get(type(network), "")
-        if forgets:
-            bias = np.log(max(2, D))
-            see(
-                "forgets",
-                -end,
-                f"{kept}; the gate {gate}, {gates[gate][0]:.2g} in the mean, by itself leaves a thousandth "
-                f"after {m.memory:.3g}",
-                f"set the bias of the gate {gate} to {bias:.2g}, which by itself keeps about 37 % over "
-                f"{D} steps",
-                f"diagnose again: {gate} must be near {1 / (1 + np.exp(-bias)):.3f}, and more than a "
-                "thousandth left",
-            )
-        elif gate:
-            see(
-                "vanishing",
-                -end,
-                f"{kept}; not by the gate {gate}, which by itself leaves a thousandth after {m.memory:.3g}",
-                "look at the states and the other gates: what else is near its limits",
-                "diagnose again: more than a thousandth must be left",
-            )
-        else:
-            see("vanishing", -end, kept, *_what_takes(network, m))
-    return found
+    elif gate:
+        see(
+            "vanishing",
+            size,
+            f"{kept}; not by the gate {gate}, which by itself leaves a thousandth after {m.memory:.3g}",
+            "look at the states and the other gates: what else is near its limits",
+            "diagnose again: more than a thousandth must be left",
+        )
+    else:
+        see("vanishing", size, kept, *_what_takes(network, m))
 
 
+@refuse_overflow
 def _what_saturates(network, x, h):
     """Return what to do, from the largest parts of z."""
     if type(network) is LSTM:
@@ -201,16 +275,12 @@ def bounded(network):
 
 
 def merged(findings):
-    """Return the findings, worst first; the same of several kinds of input is one."""
-    merged = {}
-    for finding in findings:
-        same = merged.setdefault((finding.name, finding.where, finding.gate), [])
-        same.append(finding)
+    """Return the findings, worst first; the same one on several kinds of input is one, the worst of them."""
+    same = {}
+    for finding in sorted(findings, key=lambda finding: -finding.size):
+        same.setdefault((finding.name, finding.where, finding.gate), []).append(finding)
     worst = [
-        replace(
-            max(same, key=lambda f: f.size), inputs=tuple(dict.fromkeys(i for f in same for i in f.inputs))
-        )
-        for same in merged.values()
+        replace(of[0], inputs=tuple(dict.fromkeys(i for f in of for i in f.inputs))) for of in same.values()
     ]
     order = {name: rank for rank, name in enumerate([*VERDICTS, "forget bias"])}
     return sorted(worst, key=lambda f: (order[f.name], -f.size))

@@ -3,15 +3,23 @@
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
+from numbers import Real
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
-from rnn_notes._checks import NETWORKS, check_methods, shown
+from rnn_notes._checks import (
+    NETWORKS,
+    check_dtype,
+    check_methods,
+    check_subclass,
+    refuse_overflow,
+    shown,
+)
 from rnn_notes.activations import ACTIVATIONS
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM
@@ -19,10 +27,11 @@ from rnn_notes.rnn import RNN
 
 GATES = {RNN: 1, GRU: 3, LSTM: 4}
 TORCH = re.compile(
-    r"(?P<group>.*?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<layer>\d+))?(?P<back>_reverse)?"
+    r"(?P<group>.*?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<layer>[0-9]{1,4}))?(?P<back>_reverse)?"
 )
 KERAS = re.compile(r"(?P<group>.*?)(?P<name>recurrent_kernel|kernel|bias)(?::0)?")
-OURS = re.compile(r"(?:(?P<group>.*?)(?P<layer>\d+)?[^A-Za-z0-9])?(?P<name>W_x|W_h|b_n|b)")
+RECURRENT = re.compile(r"peephole|recurrent|_diag|(weight|bias)_\w+_l[0-9]|weight_(hh|ih)|W_c|w_c[ifo]")
+OURS = re.compile(r"(?:(?P<group>.*?)(?P<layer>[0-9]{1,4})?[^A-Za-z0-9])?(?P<name>W_x|W_h|b_n|b)")
 
 
 @dataclass
@@ -74,6 +83,7 @@ class Found:
     complete: bool = True
 
 
+@refuse_overflow
 def read(network) -> Found:
     """Return the recurrent cells of a network, a module, a dict or list of arrays, or a file of one."""
     found = Found()
@@ -98,8 +108,12 @@ def read(network) -> Found:
         )
     expected = "forward(x)", "backward(x, state, dh)", "hidden(state)", "parameters()"
     check_methods("network", network, *expected)
-    arrays = dict(network.parameters())
-    return Found([Cell("network", "", 0, False, network, arrays, 0)])
+    parameters = network.parameters()
+    if not isinstance(parameters, dict):
+        raise TypeError(f"network.parameters() must return a dict, got {type(parameters).__name__}")
+    for name, array in parameters.items():
+        check_dtype(f"network.parameters()[{name!r}]", array, None)
+    return Found([Cell("network", "", 0, False, network, parameters, 0)])
 
 
 def _of_ours(network, where, layer=0):
@@ -137,46 +151,66 @@ def _from_keras_model(model, found):
         gate = getattr(getattr(cell, "recurrent_activation", None), "__name__", "sigmoid")
         known[f"{getattr(cell, 'path', '')}/"] = (phi if gate == "sigmoid" else f"{phi} and {gate}", True)
     if len(set(names)) < len(arrays):
-        return _from_list([np.asarray(array) for array in arrays], found)
-    read = _from_arrays(_as_arrays(dict(zip(names, arrays, strict=True)), found), found, known)
-    for cell in read.cells:
+        _from_list([np.asarray(array) for array in arrays], found)
+    else:
+        _from_arrays(_as_arrays(dict(zip(names, arrays, strict=True)), found), found, known)
+    for cell in found.cells:
         cell.batch_first = True
-    return read
+    return found
 
 
 def _as_arrays(mapping, found):
-    arrays = {}
-    for name, value in mapping.items():
-        if not isinstance(name, str):
-            raise TypeError(f"network must have names as its keys, got {shown(name)}")
-        if hasattr(value, "shape") or isinstance(value, list | tuple | np.generic):
-            arrays[name] = as_array(name, value, found.notes)
-        elif isinstance(value, Mapping):
-            arrays |= {f"{name}.{k}": a for k, a in _as_arrays(value, found).items()}
-        elif "packed_params" in name or type(value).__name__ == "ScriptObject":
-            raise ValueError(
-                f"{name} is quantised, and its weights are packed in a form of PyTorch's own: "
-                "give the network as it was before quantisation"
-            )
-        else:
-            found.notes.append(f"{name} is no array but {type(value).__name__}, left out")
+    arrays, left = {}, []
+
+    def collect(mapping, before):
+        for key, value in mapping.items():
+            name = f"{before}{key}"
+            if isinstance(value, Mapping):
+                collect(value, f"{name}.")
+            elif hasattr(value, "shape") or (isinstance(value, list | tuple) and _is_nested(value)):
+                arrays[name] = as_array(name, value, found.notes)
+            elif "packed_params" in name or type(value).__name__ == "ScriptObject":
+                raise ValueError(
+                    f"{name} is quantised, and its weights are packed in a form of PyTorch's own: "
+                    "give the network as it was before quantisation"
+                )
+            else:
+                left.append(name)
+
+    try:
+        collect(mapping, "")
+    except RecursionError:
+        raise ValueError(
+            "network must have arrays at some depth, got a dict that has itself within"
+        ) from None
+    if left:
+        found.notes.append(f"no arrays, and left out: {_listed(left)}")
     return arrays
+
+
+def _is_nested(value):
+    """Return whether lists in lists, or no lists, have nothing but numbers in them."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_nested, value))
+    return isinstance(value, Real)
 
 
 def as_array(name, value, notes):
     """Return the array of a NumPy array or of another program's tensor, with its dtype if it has one here."""
-    if callable(getattr(value, "detach", None)):  # PyTorch
-        if getattr(value, "is_quantized", False):
-            notes.append(f"{name} is quantised, and measured by the values that it stands for")
-            value = value.dequantize()
-        value = value.detach().cpu()
-        if "bfloat16" in str(value.dtype):
-            notes.append("bfloat16 is measured in float32: in bfloat16 more is lost")
-            value = value.float()
-        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        check_subclass(name, type(value))
     try:
+        if callable(getattr(value, "detach", None)):  # PyTorch
+            if getattr(value, "is_quantized", False):
+                notes.append(f"{name} is quantised, and measured by the values that it stands for")
+                value = value.dequantize()
+            value = value.detach().cpu()
+            if "bfloat16" in str(value.dtype):
+                notes.append("bfloat16 is measured in float32: in bfloat16 more is lost")
+                value = value.float()
+            value = value.numpy()
         array = np.asarray(value)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise ValueError(f"{name} must be an array, got {type(value).__name__}: {error}") from None
     if array.dtype.hasobject:
         raise TypeError(f"{name} must be an array of numbers, got dtype {array.dtype}")
@@ -212,18 +246,22 @@ def _from_arrays(arrays, found, known):
             if pattern is not KERAS and (len(parts) > len(groups) or not where):
                 where = f"{where} layer {layer}".strip()
             where += ", backward" if reverse else ""
-            cell = build(where, part, *known.get(place[0], ("tanh", False)), found)
-            cell.group, cell.layer, cell.reverse = group, layer, reverse
+            activation, batch_first = known.get(place[0], ("tanh", False))
+            cell = build(where, part, activation, found)
+            cell.group, cell.layer, cell.reverse, cell.batch_first = group, layer, reverse, batch_first
             found.cells.append(cell)
             if cell.gates == 1 and place[0] not in known:
                 found.notes.append(f"{where}: weights do not say the activation, so tanh is assumed")
         found.cells.sort(key=lambda cell: (cell.group, cell.layer, cell.reverse))
-        recurrent = [n for n in left if re.search(r"peephole|W_c|w_c[ifo]|weight_(hh|ih)|recurrent", n)]
+        # What stands beside a recurrent matrix, or has a name like one.
+        beside = {name for name in left if name[: re.search(r"[^./]*$", name).start()] in groups - {""}}
+        recurrent = [name for name in left if name in beside or RECURRENT.search(name)]
         if recurrent:
             found.complete = False  # with them it is another network
             found.notes.append(f"not understood, and measured without: {_listed(recurrent)}")
-        if set(left) - set(recurrent):
-            found.notes.append(f"no part of a recurrence: {_listed([n for n in left if n not in recurrent])}")
+        rest = [name for name in left if name not in recurrent]
+        if rest:
+            found.notes.append(f"no part of a recurrence: {_listed(rest)}")
         return found
     expected = "weight_ih_l0 and weight_hh_l0 (PyTorch), kernel and recurrent_kernel (Keras), or W_x and W_h"
     got = _listed(list(arrays)) if arrays else "no arrays"
@@ -245,16 +283,15 @@ def _layers_of_keras(parts):
     return layers
 
 
-def _torch(where, part, activation, batch_first, found):
+def _torch(where, part, activation, found):
     W_h = part["weight_hh"][1]
     if "weight_hr" in part:
         problem = f"{where} has a projection (proj_size), which this package does not run"
         return _cell(where, 0, {name: array for name, (_, array) in part.items()}, problem, found)
     gates = _gates(part["weight_hh"][0], W_h.shape)
     if "weight_ih" not in part:
-        return _cell(
-            where, gates, {"W_h": W_h}, f"{where} has no weight_ih: no input, so it cannot be run", found
-        )
+        problem = f"{where} has no weight_ih: no input, so it cannot be run"
+        return _cell(where, gates, {"W_h": W_h}, problem, found)
     W_x = part["weight_ih"][1]
     arrays, biases = {"W_x": W_x, "W_h": W_h}, [part[n][1] for n in ("bias_ih", "bias_hh") if n in part]
     problem = ""
@@ -265,21 +302,19 @@ def _torch(where, part, activation, batch_first, found):
         if name in part and part[name][1].shape != (gates * H,):
             problem = f"{part[name][0]} must have shape {(gates * H,)}, got {part[name][1].shape}"
     if not problem:
-        zeros = np.zeros(
-            gates * H, np.result_type(W_h, np.float32)
-        )  # a sum in half precision would lose more
+        # A sum in half precision would lose more.
+        zeros = np.zeros(gates * H, np.result_type(W_h, np.float32))
         b_ih, b_hh = (part[n][1] + zeros if n in part else zeros for n in ("bias_ih", "bias_hh"))
         arrays["b"] = b_ih + b_hh
         if gates == 3:
             arrays["b"][2 * H :], arrays["b_n"] = b_ih[2 * H :], b_hh[2 * H :]
     cell = _cell(where, gates, arrays, problem, found, activation)
-    cell.batch_first = batch_first
     if gates == 4 and len(biases) == 2 and not problem:
         cell.forget_biases = tuple(b[H : 2 * H] for b in biases)
     return cell
 
 
-def _keras(where, part, activation, batch_first, found):
+def _keras(where, part, activation, found):
     name, recurrent = part["recurrent_kernel"]
     if recurrent.ndim != 2:
         raise ValueError(f"{name} must have shape (H, H), (H, 3H) or (H, 4H), got {recurrent.shape}")
@@ -287,11 +322,8 @@ def _keras(where, part, activation, batch_first, found):
     H = len(recurrent)
     if "kernel" not in part:
         return _cell(where, gates, {"W_h": recurrent.T}, f"{where} has no kernel, so it cannot be run", found)
-    bias = (
-        part["bias"][1]
-        if "bias" in part
-        else np.zeros((2, 3 * H) if gates == 3 else gates * H, recurrent.dtype)
-    )
+    none = np.zeros((2, 3 * H) if gates == 3 else gates * H, recurrent.dtype)
+    bias = part["bias"][1] if "bias" in part else none
     return _from_keras(where, gates, part["kernel"][1], recurrent, bias, found, activation)
 
 
@@ -311,8 +343,7 @@ def _from_keras(where, gates, kernel, recurrent, bias, found, activation="tanh")
         else:
             problem = (
                 f"{where} has a bias of shape {bias.shape}, as Keras's GRU with reset_after=False: there "
-                "the reset "
-                "gate acts before the product, which this package does not run"
+                "the reset gate acts before the product, which this package does not run"
             )
     else:
         arrays["b"] = bias
@@ -321,7 +352,7 @@ def _from_keras(where, gates, kernel, recurrent, bias, found, activation="tanh")
     return _cell(where, gates, arrays, problem, found, activation)
 
 
-def _ours(where, part, activation, batch_first, found):
+def _ours(where, part, activation, found):
     name, W_h = part["W_h"]
     gates = _gates(name, W_h.shape)
     arrays = {key: array for key, (_, array) in part.items()}
@@ -352,8 +383,7 @@ def _cell(where, gates, arrays, problem, found, activation="tanh"):
         if array.dtype.kind != "f":
             raise TypeError(
                 f"{where}: {name} must be of floats, got {array.dtype}; of a quantised network, give the "
-                "weights "
-                "as they were before"
+                "weights as they were before"
             )
     dtypes = {array.dtype for array in arrays.values()}
     wide = np.result_type(np.float32, *dtypes)
@@ -382,6 +412,15 @@ def _from_list(arrays, found):
     i, left, last = 0, 0, None
     while i < len(arrays):
         pair = arrays[i : i + 2]
+        shapes = [array.shape for array in arrays[i : i + 4]]
+        H = shapes[0][-1] if shapes[0] else 0
+        if len(shapes[0]) == 2 and shapes[1:] in ([(H, H), (H, H)], [(H, H), (H, H), (H,)]):
+            found.notes.append(
+                f"an array of shape {shapes[0]} stands before two of shape {(H, H)}, and is taken for an "
+                "embedding; weights with their names, {w.path: w.numpy() for w in model.weights}, say more"
+            )
+            i, left = i + 1, left + 1
+            continue
         if len(pair) == 2 and all(a.ndim == 2 for a in pair) and pair[0].shape[1] == pair[1].shape[1]:
             kernel, recurrent = pair
             H, columns = recurrent.shape
@@ -406,8 +445,7 @@ def _from_list(arrays, found):
         shapes = _listed([str(a.shape) for a in arrays]) or "none"
         raise ValueError(
             "network must be a list as Keras's get_weights returns it, kernel (I, kH), recurrent kernel "
-            "(H, kH) and "
-            f"bias with k = 1, 3 or 4, got arrays of shapes {shapes}"
+            f"(H, kH) and bias with k = 1, 3 or 4, got arrays of shapes {shapes}"
         )
     if left:
         found.notes.append(f"{left} arrays of the list are no part of a recurrence")
@@ -430,11 +468,12 @@ def load(path) -> Mapping:
             ".h5": "; from Keras: np.savez(path, **{w.path: w.numpy() for w in model.weights})",
             ".keras": "; from Keras: np.savez(path, **{w.path: w.numpy() for w in model.weights})",
         }
-        raise ValueError(
-            "network must be a file .npz, .safetensors or .pt, got "
-            f"{shown(str(path))}{hint.get(path.suffix, '')}"
-        )
+        got = f"{shown(str(path))}{hint.get(path.suffix, '')}"
+        raise ValueError(f"network must be a file .npz, .safetensors or .pt, got {got}")
     return readers[path.suffix](path)
+
+
+UNREADABLE = (ValueError, OSError, EOFError, SyntaxError)  # what an .npy file can raise
 
 
 def _npz(path):
@@ -444,17 +483,11 @@ def _npz(path):
             for info in archive.infolist():
                 if not info.filename.endswith(".npy"):
                     raise ValueError(f"it has {shown(info.filename)}, which is no array")
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{shown(info.filename)} is compressed in another way than NumPy's")
                 with archive.open(info) as stream:
                     arrays[info.filename.removesuffix(".npy")] = _npy(stream, info.file_size)
-    except (
-        ValueError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        EOFError,
-        SyntaxError,
-    ) as error:
+    except (*UNREADABLE, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"network must be an .npz file of numpy.savez, got {shown(str(path))}: {error}"
         ) from None
@@ -466,7 +499,7 @@ def load_array(path) -> np.ndarray:
     try:
         with path.open("rb") as stream:
             return _npy(stream, path.stat().st_size)
-    except (ValueError, OSError, EOFError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"x must be an .npy file of numpy.save, got {shown(str(path))}: {error}") from None
 
 
@@ -480,26 +513,16 @@ def _npy(stream, size):
     if dtype.hasobject:
         raise ValueError("it has Python objects, which only a pickle could restore")
     count = prod(shape)
-    if count * dtype.itemsize > min(size, LARGEST):
+    if min(shape, default=0) < 0 or count * dtype.itemsize > min(size, LARGEST):
         raise ValueError(f"it promises an array of shape {shape}, and has {size} bytes")
     data = stream.read(count * dtype.itemsize)
     array = np.frombuffer(data, dtype, count)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
-SAFETENSORS = MappingProxyType(
-    {
-        "F64": "<f8",
-        "F32": "<f4",
-        "F16": "<f2",
-        "BF16": "<u2",
-        "I64": "<i8",
-        "I32": "<i4",
-        "I16": "<i2",
-        "I8": "i1",
-    }
-    | {"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?"}
-)
+SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?"}
+SAFETENSORS |= {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"}
+SAFETENSORS |= {"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"}
 LARGEST = 2**32  # bytes of one array of an .npz: a small file can promise, and hold, any number of zeros
 LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
 
@@ -550,8 +573,8 @@ def _pt(path):
     except ImportError:
         raise ValueError(
             f"network must be a file that can be read without PyTorch, got {shown(str(path))}: a "
-            f"{path.suffix} file is "
-            "a pickle, and PyTorch is not installed; save it with safetensors, or as .npz"
+            f"{path.suffix} file is a pickle, and PyTorch is not installed; save it with safetensors, "
+            "or as .npz"
         ) from None
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,13 +1,32 @@
 """From a network that does not train to a cause: what its weights do to a gradient, measured and named."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import log
 
 import numpy as np
 
-from rnn_notes._checks import NotFiniteError, check_array, check_finite, check_kind, check_overflow, shown
-from rnn_notes._findings import THOUSANDTH, bounded, merged, of_gradients, of_weights
+from rnn_notes._checks import (
+    NotFiniteError,
+    blame,
+    check_array,
+    check_finite,
+    check_kind,
+    check_loss,
+    check_overflow,
+    refuse_overflow,
+    shown,
+)
+from rnn_notes._findings import (
+    SPIKE,
+    THOUSANDTH,
+    bounded,
+    merged,
+    of_gradients,
+    of_history,
+    of_weights,
+    overflow,
+)
 from rnn_notes._growth import EXACT, KINDS, MOST, growth, growth_of_inputs
 from rnn_notes._weights import as_array, read
 from rnn_notes.gru import GRU
@@ -17,6 +36,7 @@ from rnn_notes.rnn import RNN
 from rnn_notes.spectrum import eigenvalues, spectral_norm
 
 STEPS, SEQUENCES = 100, 4  # of the input that is drawn if none is given; of a given one, so many are carried
+SHORT = 10  # steps, over which hardly any gradient has vanished or exploded
 
 
 def diagnose(network, x=None, *, loss=None, history=None) -> Report:
@@ -77,52 +97,176 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
     >>> report.measurements[0].steps
     12
     """
-    found = read(network)
-    rng = np.random.default_rng(0)
-    notes, findings, measurements = found.notes, [], []
-    blocks = [block for cell in found.cells for block in _blocks(cell)]
     if loss is not None and not callable(loss):
         raise TypeError(f"loss must be a function of the hidden states, got {shown(loss)}")
     if loss is not None and x is None:
         raise ValueError("loss must be measured on x, got no x")
-    training = {} if history is None else _training(history, findings)
-    if training.get("clip rate", 0) > 0.9:
-        notes.append(
-            "nearly all updates were clipped: all steps have one length, the rate times the threshold"
-        )
+    found = read(network)
+    seen = _Seen(found.notes, found.complete)
+    training = {} if history is None else seen.training(history)
     for cell in found.cells:
-        findings += of_weights(cell)
-        if cell.problem:
-            notes.append(cell.problem)
-    loss_gradient, complete = {}, found.complete
-    groups = [
+        seen.findings += of_weights(cell)
+        seen.notes += [cell.problem] if cell.problem else []
+    stacks = [
         [cell for cell in found.cells if cell.group == group]
         for group in dict.fromkeys(cell.group for cell in found.cells)
     ]
-    drawn = x is None
-    x = None if drawn else _check_input(x, groups, notes)
-    for cells in groups:
-        if cells[0].network is None:
-            notes.append(f"{cells[0].where} could not be run, nor the layers above it")
-            complete = False
-            continue
-        for kind, data in _inputs(cells, x, rng, notes):
-            states = _run(cells, kind, data, rng, findings, measurements, notes)
-            complete &= states is not None
-            if states is not None and loss is not None:
-                loss_gradient |= _loss(loss, states, findings)
-    findings = merged(findings)
-    if drawn:
-        notes.append("measured on drawn input, of three kinds; the answer depends on it, so give x, your own")
+    given = None if x is None else _check_input(x, stacks, seen.notes)
+    for stack in stacks:
+        cells = seen.runnable(stack)
+        for kind, data in _inputs(cells, given, seen.rng, seen.notes) if cells else ():
+            seen.run(cells, kind, data, loss if cells == stack else None)
+    if x is None:
+        seen.notes.append(
+            "measured on drawn input, of three kinds; the answer depends on it, so give x, your own"
+        )
     return Report(
-        tuple(findings),
-        tuple(measurements),
-        tuple(blocks),
-        tuple(dict.fromkeys(notes)),
+        tuple(merged(seen.findings)),
+        tuple(seen.measurements),
+        tuple(block for cell in found.cells for block in _blocks(cell)),
+        tuple(dict.fromkeys(seen.notes)),
         training,
-        loss_gradient,
-        complete,
+        seen.loss_gradient,
+        seen.complete,
     )
+
+
+@dataclass
+class _Seen:
+    """What `diagnose` has seen so far."""
+
+    notes: list
+    complete: bool
+    findings: list = field(default_factory=list)
+    measurements: list = field(default_factory=list)
+    loss_gradient: dict = field(default_factory=dict)
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    def training(self, history):
+        """Return the numbers of a history of gradient norms."""
+        norms, clipped = _check_history(history)
+        finite, numbers = norms[np.isfinite(norms)], {}
+        if finite.size:
+            with np.errstate(over="ignore"):
+                usual = finite[finite < SPIKE * np.median(finite)] if np.median(finite) else finite
+                numbers = {"average": finite.mean(), "largest": finite.max(), "threshold": usual.mean() / 2}
+        self.findings += of_history(norms, numbers.get("threshold"), getattr(history, "outcome", ""))
+        if clipped.size:
+            numbers["clip rate"] = clipped.mean()
+            if clipped.mean() > 0.9:
+                self.notes.append(
+                    "nearly all updates were clipped: all steps have one length, the rate times the threshold"
+                )
+        return {name: float(number) for name, number in numbers.items()}
+
+    def runnable(self, stack):
+        """Return the cells of a stack that data can reach, and that can be run."""
+        missing = [cell for cell in stack if cell.network is None]
+        if missing:
+            self._stop(missing[0], "could not be run")
+            lowest = missing[0].layer
+            return [c for c in stack if c.layer <= lowest and c not in missing]
+        return stack
+
+    def _stop(self, cell, why):
+        self.complete = False
+        self.notes.append(f"{cell.where} {why}, so the layers above it were not run")
+
+    def run(self, cells, kind, data, loss):
+        """Run a stack on data of shape (T, B, I), layer by layer, and measure each."""
+        for layer in dict.fromkeys(cell.layer for cell in cells):
+            states = []
+            for cell in (cell for cell in cells if cell.layer == layer):
+                width = _width(cell)
+                if layer != cells[0].layer and width not in (None, data.shape[-1]):
+                    self.notes.append(
+                        f"{cell.where} reads {width} numbers, and the layer below has {data.shape[-1]}: "
+                        "what is between them is not given, so it was measured on normal numbers"
+                    )
+                    data = self.rng.normal(size=(*data.shape[:2], width))
+                x = np.ascontiguousarray(data[::-1] if cell.reverse else data, _dtype(cell))
+                try:
+                    states.append((cell, x, *self._measure(cell, x, kind)))
+                except NotFiniteError as error:
+                    self.findings.append(overflow(cell, error, kind))
+                    return self._stop(cell, "overflows")
+            data = np.concatenate([_in_time(cell, h[1:]) for cell, _, _, h in states], axis=-1)
+        if loss is not None:
+            self._measure_loss(loss, states, data)
+        return None
+
+    def _measure(self, cell, x, kind):
+        """Return the state and the hidden states of a cell, after they are measured."""
+        network = cell.network
+        with blame(cell.where):
+            state = network.forward(x)
+            h = network.hidden(state)
+            check_array("hidden(state)", h, None, (len(x) + 1, x.shape[1], "H"), finite=False)
+            check_overflow(h=h)
+            if type(network) in KINDS:
+                sequences = SEQUENCES if h.shape[-1] <= EXACT else 2
+                if len(x) > MOST:
+                    self.notes.append(f"gradients are measured over the last {MOST} steps of {len(x)}")
+                if kind == "x" and x.shape[1] > sequences:
+                    self.notes.append(
+                        f"gradients are measured in the first {sequences} sequences of {x.shape[1]}"
+                    )
+                grown = growth(network, _last(state, MOST, sequences), self.rng)
+            else:
+                grown = growth_of_inputs(network, x, state, self.rng)
+        if len(x) < SHORT:
+            self.notes.append(f"what vanishes or explodes after more than {len(x)} steps is not seen")
+        slope, dead = _slopes(network, state, h)
+        gates, memory = _gates(network, state)
+        best, typical = np.median(grown.best, axis=0), np.median(grown.typical, axis=0)
+        below = np.flatnonzero(typical <= -THOUSANDTH)
+        measured = Measurement(
+            where=cell.where,
+            input=kind,
+            best=best,
+            typical=typical,
+            saturated=0.0 if slope is None else float(np.mean(slope < 0.1)),
+            dead=0.0 if dead is None else float(np.mean(dead)),
+            gates=gates,
+            memory=memory,
+            steps=int(below[0]) if below.size else None,
+            **{
+                name: getattr(grown, name)
+                for name in ("exact", "rate", "spread", "error", "slopes", "matrix")
+            },
+        )
+        self.measurements.append(measured)
+        self.findings += of_gradients(cell, measured, x, h)
+        return state, h
+
+    def _measure_loss(self, loss, states, h):
+        """Take the gradient of the loss back through each direction of the top layer."""
+        value, dh = check_loss("loss", loss(h))
+        check_array("the gradient that loss returns", dh, h.dtype, h.shape, h.shape[1:], finite=False)
+
+        def see(name, what, proof):
+            action = "look at the loss: its arguments, its logarithms and divisions"
+            self.findings.append(Finding(name, "loss", what, action, proof, ("x",)))
+
+        if not (abs(value) < np.inf and np.isfinite(dh).all()):
+            what = f"the loss is {value:.3g}, or its gradient is not finite"
+            return see("not finite", what, "loss(h) must return finite numbers")
+        if not dh.any():
+            what = "the gradient of the loss for the hidden states is 0, so nothing goes back"
+            see("vanishing", what, "loss(h) must return a gradient that is not 0")
+        if dh.ndim == 2:
+            dh = np.concatenate([np.zeros_like(h[:-1]), dh[None]])
+        ends = np.cumsum([own.shape[-1] for *_, own in states])[:-1]
+        for (cell, x, state, _), part in zip(states, np.split(dh, ends, axis=-1), strict=True):
+            try:
+                with blame(cell.where):
+                    dx = cell.network.backward(x, state, np.ascontiguousarray(_in_time(cell, part))).x
+            except NotFiniteError as error:
+                self.findings.append(overflow(cell, error, "x"))
+            else:
+                norms = np.linalg.norm(dx.astype(np.float64), axis=(1, 2))
+                self.loss_gradient[cell.where] = _in_time(cell, norms)
+        return None
 
 
 # What is run.
@@ -130,12 +274,12 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
 
 def _inputs(cells, x, rng, notes):
     """Yield the kinds of input for one stack, as (name, x)."""
-    width, dtype = _width(cells), _dtype(cells)
+    width, dtype = _width(cells[0]), _dtype(cells[0])
     if x is not None and width in (None, x.shape[-1]):
         if cells[0].batch_first:
             x = np.swapaxes(x, 0, 1)
             notes.append("the network takes its batch first, so x is read as (B, T, I)")
-        elif len(x) < min(10, x.shape[1]):
+        elif len(x) < x.shape[1]:
             T, B, _ = x.shape
             notes.append(
                 f"x is read as {T} steps of {B} sequences; for {T} sequences of {B} steps, swap its axes"
@@ -143,7 +287,7 @@ def _inputs(cells, x, rng, notes):
         if x.dtype != dtype:
             notes.append(f"x has dtype {x.dtype}, and was converted to that of the weights, {dtype}")
         with np.errstate(over="ignore"):
-            yield "x", np.ascontiguousarray(x, dtype)
+            yield "x", x.astype(dtype)
         return
     if width is None:
         raise ValueError(
@@ -162,21 +306,26 @@ def _inputs(cells, x, rng, notes):
     yield "one-hot", np.eye(width, dtype=dtype)[rng.integers(width, size=shape[:2])]
 
 
-def _width(cells):
-    """Return I of a stack, or None if it is not known."""
-    W_x = cells[0].arrays.get("W_x")
-    return W_x.shape[1] if cells[0].gates and W_x is not None and W_x.ndim == 2 else None
+def _width(cell):
+    """Return I of a cell, or None if it is not known."""
+    W_x = cell.arrays.get("W_x")
+    return W_x.shape[1] if cell.gates and W_x is not None and W_x.ndim == 2 else None
 
 
-def _dtype(cells):
-    return next((np.asarray(array).dtype for array in cells[0].arrays.values()), np.dtype(np.float64))
+def _dtype(cell):
+    return next((array.dtype for array in cell.arrays.values()), np.dtype(np.float64))
 
 
-def _check_input(x, groups, notes):
+def _in_time(cell, steps):
+    """Turn what a cell has for each step into the order of its input, or back."""
+    return steps[::-1] if cell.reverse else steps
+
+
+def _check_input(x, stacks, notes):
     """Return x as an array that at least one stack can read."""
     x = as_array("x", x, notes)
     check_kind("x", x, "fiub", "numbers")
-    widths = [_width(cells) for cells in groups]
+    widths = [_width(cells[0]) for cells in stacks]
     fits = x.ndim == 3 and 0 not in x.shape and any(width in (None, x.shape[-1]) for width in widths)
     if not fits:
         sizes = " or ".join(str(width or "I") for width in dict.fromkeys(widths))
@@ -185,75 +334,35 @@ def _check_input(x, groups, notes):
     return x
 
 
-def _run(cells, kind, data, rng, findings, measurements, notes):
-    """Run a stack on data, measure it layer by layer; return the top layer's (cell, x, state), or None."""
-    top = []
-    for layer in dict.fromkeys(cell.layer for cell in cells):
-        top = []
-        for cell in (cell for cell in cells if cell.layer == layer):
-            width = _width([cell])
-            if layer != cells[0].layer and width not in (None, data.shape[-1]):
-                notes.append(
-                    f"{cell.where} reads {width} numbers, and the layer below has {data.shape[-1]}: "
-                    "what is between them is not given, so it was measured on normal numbers"
-                )
-                data = rng.normal(size=(*data.shape[:2], width))
-            if cell.network is None:
-                notes.append(f"{cell.where} could not be run, nor the layers above it")
-                return None
-            x = np.ascontiguousarray(data[::-1]) if cell.reverse else data
-            try:
-                x = x.astype(_dtype([cell]))
-                state = cell.network.forward(x)
-                h = cell.network.hidden(state)
-                check_overflow(h=h)
-                measured = _measure(cell, x, state, h, kind, rng, notes)
-            except NotFiniteError as error:
-                findings.append(_overflow(cell, error, kind))
-                notes.append(f"{cell.where} overflows, so the layers above it were not run")
-                return None
-            except ValueError as error:
-                raise ValueError(f"{cell.where}: {error}") from None
-            top.append((cell, x, state, h))
-            measurements.append(measured)
-            findings += of_gradients(cell, measured, x, h)
-        data = np.concatenate([h[:0:-1] if cell.reverse else h[1:] for cell, _, _, h in top], axis=-1)
-    return top
+def _check_history(history):
+    """Return the norms of a history, and which updates were clipped, if it says so."""
+    norms = getattr(history, "gradient_norm", history)
+    try:
+        if isinstance(norms, Mapping | set):
+            raise TypeError
+        norms = np.asarray(norms)
+    except (TypeError, ValueError):
+        norms = np.asarray(None)
+    if norms.dtype.kind not in "fiu":
+        got = shown(history) if len(shown(history)) < 60 else type(history).__name__
+        raise TypeError(f"history must be a History or the norms of the gradients, got {got}")
+    norms = norms.astype(float)
+    diverged = getattr(history, "outcome", "") == "diverged"
+    if norms.ndim != 1 or not (norms.size or diverged) or np.any(norms < 0):
+        worst = f", the least {norms.min():.3g}" if norms.size else ""
+        raise ValueError(
+            f"history must have one norm of at least 0 for each update, got shape {norms.shape}{worst}"
+        )
+    clipped = np.asarray(getattr(history, "clipped", np.zeros(0, bool)))
+    if clipped.dtype != bool or clipped.shape not in (norms.shape, (0,)):
+        raise ValueError(
+            f"history.clipped must be of bool, and of shape {norms.shape} as the norms, "
+            f"got {clipped.dtype} and {clipped.shape}"
+        )
+    return norms, clipped
 
 
-def _overflow(cell, error, kind):
-    action = "scale the input and W_h down, until all stays finite; in training, clip by norm"
-    proof = "diagnose again: states and gradients must be finite"
-    return Finding("not finite", cell.where, str(error), action, proof, (kind,))
-
-
-def _measure(cell, x, state, h, kind, rng, notes):
-    network = cell.network
-    slope, low = _slopes(network, state, h)
-    if type(network) in KINDS:
-        sequences = SEQUENCES if h.shape[-1] <= EXACT else 2
-        if len(x) > MOST:
-            notes.append(f"gradients are measured over the last {MOST} steps of {len(x)}")
-        if kind == "x" and x.shape[1] > sequences:
-            notes.append(f"gradients are measured in the first {sequences} sequences of {x.shape[1]}")
-        grown = growth(network, _last(state, MOST, sequences), rng)
-    else:
-        grown = growth_of_inputs(network, x, state, rng)
-    gates, memory = _gates(network, state)
-    best, typical = np.median(grown.best, axis=0), np.median(grown.typical, axis=0)
-    below = np.flatnonzero(typical <= -THOUSANDTH)
-    return Measurement(
-        where=cell.where,
-        input=kind,
-        best=best,
-        typical=typical,
-        saturated=float(np.mean(slope < 0.1)) if slope is not None and bounded(network) else 0.0,
-        dead=float(np.mean(low)) if low is not None else 0.0,
-        gates=gates,
-        memory=memory,
-        steps=int(below[0]) if below.size else None,
-        **{name: getattr(grown, name) for name in ("exact", "rate", "spread", "error", "slopes", "matrix")},
-    )
+# What is measured.
 
 
 def _last(state, steps, sequences):
@@ -265,11 +374,13 @@ def _last(state, steps, sequences):
 
 
 def _slopes(network, state, h):
-    """Return φ′ over its largest value for each unit and step, and which units are dead, if there is a φ."""
+    """Return φ′ over its largest value if φ has limits, and which units are dead if it has none."""
     h = h[1:].astype(np.float64)
     if type(network) is RNN:
         slope = network.activation.derivative_from_output(h)
-        return abs(slope) / network.activation.gamma, ((slope == 0) & (h == 0)).all(axis=(0, 1))
+        if bounded(network):
+            return abs(slope) / network.activation.gamma, None
+        return None, ((slope == 0) & (h == 0)).all(axis=(0, 1))
     if type(network) is LSTM:
         return 1 - np.tanh(state.c[1:].astype(np.float64)) ** 2, None
     if type(network) is GRU:
@@ -280,25 +391,24 @@ def _slopes(network, state, h):
 def _gates(network, state):
     """Return the numbers of each gate, and the memory that they leave."""
     letters, keeps = {LSTM: ("ifo", "f"), GRU: ("rz", "z")}.get(type(network), ("", ""))
-    gates = {}
-    for letter in letters:
-        gate = getattr(state, letter)
-        gates[letter] = tuple(float(np.mean(part)) for part in (gate.astype(float), gate < 0.01, gate > 0.99))
+    gates = {letter: getattr(state, letter).astype(np.float64) for letter in letters}
+    numbers = {
+        letter: tuple(float(np.mean(part)) for part in (gate, gate < 0.01, gate > 0.99))
+        for letter, gate in gates.items()
+    }
     if not keeps:
-        return gates, None
+        return numbers, None
     with np.errstate(divide="ignore"):
-        loss = -np.log(getattr(state, keeps).astype(float)).mean(axis=(0, 1))  # per step, of each unit
-        return gates, float(np.median(log(1000) / loss))
+        loss = abs(np.log(gates[keeps]).mean(axis=(0, 1)))  # per step, of each unit
+        return numbers, float(np.median(log(1000) / loss))
 
 
+@refuse_overflow
 def _blocks(cell):
     """Return the recurrent matrices of a cell, one for each gate."""
-    if not cell.gates:
-        return []
-    letters = {1: [""], 3: ["r", "z", "n"], 4: ["i", "f", "g", "o"]}[cell.gates]
+    letters = {0: [], 1: [""], 3: ["r", "z", "n"], 4: ["i", "f", "g", "o"]}[cell.gates]
     blocks = []
-    for letter, W in zip(letters, np.split(cell.arrays["W_h"], cell.gates), strict=True):
-        name = f"W_h{letter}"
+    for letter, W in zip(letters, np.split(cell.arrays["W_h"], cell.gates) if letters else (), strict=True):
         W = np.ascontiguousarray(W, np.float64)
         largest = abs(W).max()
         if not np.isfinite(largest):
@@ -310,98 +420,6 @@ def _blocks(cell):
             values = abs(eigenvalues(W))
             # As henrici, without its eigenvalues once more.
             departure = max(np.sum(W * W) - np.sum(values**2), 0.0) ** 0.5
-            with np.errstate(over="ignore"):
-                numbers = [float(largest * number) for number in (values[0], spectral_norm(W), departure)]
-        blocks.append(Block(cell.where, name, *numbers))
+            numbers = [float(largest * number) for number in (values[0], spectral_norm(W), departure)]
+        blocks.append(Block(cell.where, f"W_h{letter}", *numbers))
     return blocks
-
-
-def _loss(loss, top, findings):
-    """Return the norms of the loss's gradient by step, for each direction of the top layer."""
-    h = np.concatenate([h[:0:-1] if cell.reverse else h[1:] for cell, _, _, h in top], axis=-1)
-    returned = loss(h)
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"loss must return the loss and its gradient for h, got {type(returned).__name__}")
-    value, dh = returned
-    check_array("the gradient that loss returns", dh, h.dtype, h.shape, h.shape[1:], finite=False)
-    action = "look at the loss: its arguments, its logarithms and divisions"
-    if not (np.isfinite(value) and np.isfinite(dh).all()):
-        proof = "loss(h) must return finite numbers"
-        what = f"the loss is {value}, or its gradient is not finite"
-        findings.append(Finding("not finite", "loss", what, action, proof, ("x",)))
-        return {}
-    if not dh.any():
-        what = "the gradient of the loss for the hidden states is 0, so nothing goes back"
-        findings.append(
-            Finding("vanishing", "loss", what, action, "loss(h) must return a gradient that is not 0", ("x",))
-        )
-    if dh.ndim == 2:
-        dh = np.concatenate([np.zeros_like(h[:-1]), dh[None]])
-    norms, start = {}, 0
-    for cell, x, state, own in top:
-        part = dh[..., start : start + own.shape[-1]]
-        start += own.shape[-1]
-        part = np.ascontiguousarray(part[::-1] if cell.reverse else part)
-        try:
-            dx = cell.network.backward(x, state, part).x.astype(np.float64)
-        except NotFiniteError as error:
-            findings.append(_overflow(cell, error, "x"))
-            continue
-        by_step = np.sqrt(np.sum(dx * dx, axis=(1, 2)))
-        norms[cell.where] = by_step[::-1] if cell.reverse else by_step
-    return norms
-
-
-def _training(history, findings):
-    """Return the numbers of a history of gradient norms, and add what they show to the findings."""
-    norms = getattr(history, "gradient_norm", history)
-    if isinstance(norms, str | bytes | Mapping):
-        raise TypeError(
-            f"history must be a History or the norms of the gradients, got {type(history).__name__}"
-        )
-    try:
-        norms = np.asarray(norms, float)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"history must be a History or the norms of the gradients, got {shown(history)}"
-        ) from None
-    if norms.ndim != 1 or not norms.size or np.any(norms < 0):
-        raise ValueError(f"history must have one norm of at least 0 for each update, got shape {norms.shape}")
-    finite = norms[np.isfinite(norms)]
-
-    def see(name, what, action, proof):
-        findings.append(Finding(name, "training", what, action, proof))
-
-    if finite.size < norms.size:
-        first = int(np.flatnonzero(~np.isfinite(norms))[0])
-        see(
-            "not finite",
-            f"the gradient's norm is {norms[first]} at update {first}",
-            "clip by norm from the start, or halve the learning rate",
-            "the norms of the updates before must rise",
-        )
-    if not finite.size:
-        return {}
-    average, largest = float(finite.mean()), float(finite.max())
-    numbers = {"average": average, "largest": largest, "threshold": average / 2}
-    clipped = np.asarray(getattr(history, "clipped", []))
-    if clipped.size:
-        numbers["clip rate"] = float(clipped.mean())
-    middle = float(np.median(finite))
-    if middle > 0 and largest >= 1000 * middle:
-        at = int(np.nanargmax(np.where(np.isfinite(norms), norms, -1)))
-        see(
-            "exploding",
-            f"the gradient's norm reaches {largest:.2g} at update {at}, {largest / middle:.0f} times its "
-            "median",
-            f"clip by norm, with a threshold of {average / 2:.2g} to begin with",
-            "the loss must no longer jump after the largest norms",
-        )
-    if middle == 0:
-        see(
-            "vanishing",
-            f"the gradient's norm is 0 at {np.mean(finite == 0):.0%} of the updates",
-            "look for a detach, a loss that is flat, or dead units",
-            "the norm must be above 0",
-        )
-    return numbers

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from dataclasses import asdict, dataclass, field
 from html import escape
-from io import BytesIO
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -347,27 +346,23 @@ class Report:
 
         if not self.measurements:
             raise ValueError("a figure needs a layer that could be run, and this report has none")
-        worst = self._worst
-        kind = (worst.inputs if worst else ())[:1] or (self.measurements[0].input,)
-        measured = [m for m in self.measurements if m.input == kind[0]]
-        names = [m.where if len(measured) > 1 else "best" for m in measured]
-        typical = [f"{name}, typical" if len(measured) > 1 else "typical" for name in names]
-        labels = [label for pair in zip(names, typical, strict=True) for label in pair]
+        inputs = (self._worst and self._worst.inputs) or (self.measurements[0].input,)
+        measured = [m for m in self.measurements if m.input == inputs[0]]
+        names = [m.where for m in measured] if len(measured) > 1 else ["best"]
+        typical = [f"{name}, typical" for name in names] if len(measured) > 1 else ["typical"]
         reach = min(len(m.best) for m in measured)  # of stacks that were run on inputs of their own
-        curves = [curve[:reach] for m in measured for curve in (m.best, m.typical)]
-        norms = [10.0 ** np.clip(curve, -300, 300)[None] for curve in curves]
-        of = "s" if any("f" in m.gates for m in measured) else "h"
-        return figures.norms_by_distance(norms, labels, dashed=typical, of=of)
+        norms = [
+            10.0 ** np.clip(curve[:reach], -300, 300)[None]
+            for curve in [m.best for m in measured] + [m.typical for m in measured]
+        ]
+        by = "s" if any("f" in m.gates for m in measured) else "h"
+        return figures.norms_by_distance(norms, names + typical, dashed=typical, by=by)
 
     def _image(self):
         """Return the figure as HTML, for a notebook."""
-        import matplotlib.pyplot as plt
+        from rnn_notes.figures import style
 
-        figure, content = self.figure(), BytesIO()
-        with plt.rc_context({"svg.hashsalt": "report"}):  # the same report, the same bytes
-            figure.savefig(content, format="svg", metadata={"Date": None})
-        plt.close(figure)  # or the notebook shows it twice
-        data = b64encode(content.getvalue()).decode()
+        data = b64encode(style.svg(self.figure())).decode()
         says = "How much of a gradient is left at each distance, of each layer; the numbers are in the table."
         return f'<img alt="{says}" src="data:image/svg+xml;base64,{data}">'
 
@@ -427,12 +422,12 @@ def _gradients(measurements) -> Table:
         split = ["" if factor is None else f"{factor:.3g}" for factor in (m.slopes, m.matrix)]
         left = "not yet" if m.steps is None else str(m.steps)
         rate = f"{m.rate:.3g} ± {m.spread:.1g}"
-        ends = (least + _power(m.best[-1]), _power(m.typical[-1]))
+        ends = (least + power(m.best[-1]), power(m.typical[-1]))
         rows.append((m.where, m.input, len(m.best) - 1, *ends, left, rate, *split, m.saturated, m.dead))
     return table(columns, rows)
 
 
-def _power(exponent) -> str:
+def power(exponent) -> str:
     """Write 10 to this power, which may be beyond all floats."""
     if not isfinite(exponent):
         return "0" if exponent < 0 else "inf"

@@ -1,20 +1,21 @@
 """Training: a readout, two optimizers, and one loop that records what the gradient does."""
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from numbers import Real
 
 import numpy as np
 
 from rnn_notes._checks import (
     NotFiniteError,
+    blame,
     check_array,
     check_dtype,
     check_finite,
     check_fraction,
     check_generator,
     check_integer,
+    check_loss,
     check_methods,
     check_overflow,
     check_positive,
@@ -537,35 +538,24 @@ def _all_parameters(network, readout):
     return every
 
 
-@contextmanager
-def _blame(text):
-    """Name the part that does not fit, before its own words."""
-    try:
-        yield
-    except NotFiniteError:
-        raise
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ValueError(f"{text}: {error}") from error
-
-
 def _check_sizes(network, readout, task, batch, dtype, options):
     """Raise unless the three fit together, from what they do with two steps of zeros."""
     x = np.zeros((2, batch, task.inputs), dtype)
-    with _blame(f"network must take x of shape (T, B, {task.inputs}) for this task"):
+    with blame(f"network must take x of shape (T, B, {task.inputs}) for this task"):
         state = network.forward(x)
-    with _blame("network must return its hidden states"):
+    with blame("network must return its hidden states"):
         h = network.hidden(state)
         check_array("hidden(state)", h, dtype, (3, batch, "H"))
     read = h[1:] if task.every_step else h[-1]
     expected = f"readout must predict {task.outputs} numbers from {h.shape[-1]} units for this task"
-    with _blame(expected):
+    with blame(expected):
         y_hat = readout.forward(read)
         check_array("forward(h)", y_hat, dtype, (*read.shape[:-1], task.outputs))
-    with _blame("readout must return the gradients of its parameters and of h"):
+    with blame("readout must return the gradients of its parameters and of h"):
         last = readout.backward(read, np.zeros_like(y_hat))
         for name, w in (readout.parameters() | {"h": read}).items():
             check_array(f"gradients.{name}", getattr(last, name), dtype, w.shape)
-    with _blame("network must return the gradients of its parameters"):
+    with blame("network must return the gradients of its parameters"):
         first = network.backward(x, state, np.zeros_like(read), **options)
         for name, w in network.parameters().items():
             check_array(f"gradients.{name}", getattr(first, name), dtype, w.shape)
@@ -577,11 +567,7 @@ def _differentiate(network, readout, task, x, target, options):
     h = network.hidden(state)
     read = h[1:] if task.every_step else h[-1]
     y_hat = readout.forward(read)
-    result = task.loss(y_hat, target)
-    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Real):
-        kinds = ", ".join(type(part).__name__ for part in (result if isinstance(result, tuple) else [result]))
-        raise TypeError(f"loss of the task {task.name!r} must return a number and its gradient, got {kinds}")
-    loss, dy = result
+    loss, dy = check_loss(f"loss of the task {task.name!r}", task.loss(y_hat, target))
     check_finite("loss", np.asarray(loss, float))
     error = task.error(y_hat, target)  # in the measure of the task, whatever its loss
     last = readout.backward(read, dy)

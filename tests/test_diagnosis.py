@@ -794,7 +794,7 @@ BAD = [
     (RNN, {}, TypeError, "network must be an object, got the class RNN"),
     ({}, {}, ValueError, "got no arrays"),
     ({"a": np.ones(2)}, {}, ValueError, r"network must have weights of the names .* got a"),
-    ({1: np.ones(2)}, {}, TypeError, "network must have names as its keys, got 1"),
+    ({1: np.ones(2)}, {}, ValueError, r"network must have weights of the names .* got 1"),
     (GOOD | {"W_h": np.ones((4, 3))}, {}, ValueError, r"W_h must have 1, 3 or 4 times as many rows"),
     (GOOD | {"W_h": np.ones(4)}, {}, ValueError, r"W_h must have 1, 3 or 4 times as many rows"),
     (GOOD | {"W_x": np.ones((5, 3))}, {}, ValueError, r"W_h must have shape \(5, 5\), got \(4, 4\)"),
@@ -831,7 +831,7 @@ BAD = [
         GOOD,
         {"x": np.ones((5, 1, 3)), "loss": lambda h: 1.0},
         TypeError,
-        "loss must return the loss and its gradient",
+        "loss must return a number and its gradient, got float",
     ),
     (
         GOOD,
@@ -940,7 +940,7 @@ def test_the_history_of_the_norms():
     report = diagnose(healthy, history=spikes)
     assert (report.verdict, report.where) == ("exploding", "training")
     assert "5e+03 at update 40" in report.findings[0].what
-    assert report.training["threshold"] == pytest.approx(spikes.mean() / 2)
+    assert report.training["threshold"] == 0.5  # of the norms without the spike
     history = SimpleNamespace(gradient_norm=np.ones(4), clipped=np.array([True, False, False, False]))
     report = diagnose(healthy, history=history)
     assert (report.verdict, report.training["clip rate"]) == ("healthy", 0.25)

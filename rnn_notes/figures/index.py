@@ -18,6 +18,7 @@ def norms_by_distance(
     distance: np.ndarray | None = None,
     dashed: Sequence[str] = (),
     of: str = "h",
+    by: str | None = None,
 ) -> Figure:
     """Draw how much of a gradient is left after so many steps back, for several networks.
 
@@ -34,8 +35,8 @@ def norms_by_distance(
         The distances t - k; without them 0, 1, ..., D - 1.
     dashed : sequence of str
         The labels of the networks whose lines are dashed.
-    of : str
-        The letter of the state that the norms are of.
+    of, by : str
+        The letter of the state that the norms are of, and of the earlier state, if it is another.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def norms_by_distance(
         rows = style.numbers(f"norms of {label!r}", rows, "draws", len(distance), positive=True)
         line = DASHED if label in dashed else "-"
         style.curve(axes, distance, rows, style.trend(rows[:, -1]), label, linestyle=line)
-    style.norm_axis(axes, style.jacobian(of))
+    style.norm_axis(axes, style.jacobian(of, by))
     style.distance_axis(axes, distance)
     return figure
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
+from io import BytesIO
 from pathlib import Path
 from typing import ParamSpec
 
@@ -82,6 +83,15 @@ def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
         return figure
 
     return wrapper
+
+
+def svg(figure: Figure) -> bytes:
+    """Return the figure as SVG, the same bytes for the same figure, and close it."""
+    content = BytesIO()
+    with plt.rc_context({"svg.hashsalt": "rnn-notes"}):
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    return content.getvalue()
 
 
 # What figures are given.
@@ -179,9 +189,9 @@ def curve(axes: Axes, x: np.ndarray, rows: np.ndarray, color: str, label: str = 
         label_end(axes, label, x[-1], middle[-1], color)
 
 
-def jacobian(of: str = "h") -> str:
-    """Return the label of the norm of ∂h⁽ᵗ⁾/∂h⁽ᵏ⁾."""
-    return rf"$\Vert\,\partial {of}^{{(t)}}\!/\partial {of}^{{(k)}}\,\Vert_2$"
+def jacobian(of: str = "h", by: str | None = None) -> str:
+    """Return the label of the norm of ∂h⁽ᵗ⁾/∂h⁽ᵏ⁾, or of another letter `of`, for another state `by`."""
+    return rf"$\Vert\,\partial {of}^{{(t)}}\!/\partial {by or of}^{{(k)}}\,\Vert_2$"
 
 
 def norm_axis(axes: Axes, label: str, limits: tuple[float, float] | None = None) -> None:
