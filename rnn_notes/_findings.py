@@ -8,7 +8,7 @@ from rnn_notes._checks import refuse_overflow
 from rnn_notes._growth import KINDS
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM
-from rnn_notes.report import VERDICTS, Finding, power
+from rnn_notes.report import VERDICTS, Finding, _power
 from rnn_notes.rnn import RNN
 
 # In log₁₀: less than this is left, and a gradient has vanished; more than its inverse, and it has exploded.
@@ -118,12 +118,15 @@ def _see_growth(see, network, m, h):
     """See chaos, explosion, and growth that decays again."""
     D, peak = len(m.best) - 1, int(np.argmax(m.best))
     most, end = m.best[peak], m.best[-1]
+    moves = np.any(h[len(h) // 2 :].astype(float).std(axis=0) > 1e-6)
+    wanders = bounded(network) and moves and m.rate > max(3 * m.error, 0)
     falls = 0 < peak < D and end <= most - 1 and end < m.best[3 * D // 4]
+    falls &= not wanders or end <= most / 2  # in chaos, the end is now and then a little below the peak
     if falls and most >= 1:
         see(
             "transient growth",
             most,
-            f"a gradient grows to {power(most)} times its length over {peak} steps, and has {power(end)} "
+            f"a gradient grows to {_power(most)} times its length over {peak} steps, and has {_power(end)} "
             f"after {D}",
             "start W_h orthogonal, or clip by norm: eigenvalues say nothing about the first steps",
             "with orthogonal blocks of the same spectral radius in W_h, no distance may have ten times "
@@ -131,13 +134,12 @@ def _see_growth(see, network, m, h):
         )
     if falls or most < THOUSANDTH:
         return
-    moves = np.any(h[len(h) // 2 :].astype(float).std(axis=0) > 1e-6)
-    if bounded(network) and moves and m.rate > max(3 * m.error, 0):
+    if wanders:
         see(
             "chaotic",
             most,
             f"the states are bounded, and a gradient grows by e^{m.rate:.2g} per step along them, "
-            f"to {power(most)} after {peak} steps",
+            f"to {_power(most)} after {peak} steps",
             "scale W_h down until the Lyapunov rate is below 0: clipping bounds a step, and leaves its "
             "direction to chance",
             "run it twice, from initial states that differ by 1e-6: the difference must grow to the size "
@@ -146,7 +148,7 @@ def _see_growth(see, network, m, h):
     see(
         "exploding",
         most,
-        f"a gradient grows to {power(most)} times its length over {peak} steps",
+        f"a gradient grows to {_power(most)} times its length over {peak} steps",
         "clip by norm, and scale W_h down",
         f"with W_h divided by {np.exp(m.rate):.3g}, it must no longer grow a thousandfold"
         if type(network) is RNN and not bounded(network) and m.rate > 0
@@ -178,15 +180,15 @@ def _see_saturation(see, network, m, x, h):
                 f"diagnose again: the mean of {gate} must be away from its limit",
                 gate,
             )
-    if type(network) not in (RNN, LSTM):
-        return
     gone = _vanished(m)
     if m.saturated >= 0.9 or (m.saturated >= 0.5 and gone and not _forgets(m)):
         see(
             "saturated",
             m.saturated,
             f"{m.saturated:.0%} of units and steps have less than a tenth of the largest slope"
-            + (f", and a gradient keeps {power(m.typical[-1])} of its length over {D} steps" if gone else ""),
+            + (
+                f", and a gradient keeps {_power(m.typical[-1])} of its length over {D} steps" if gone else ""
+            ),
             _what_saturates(network, x, h),
             "diagnose again: fewer than half may be saturated",
         )
@@ -200,7 +202,7 @@ def _forgets(m):
 def _see_loss(see, network, m):
     """See by what a gradient has vanished: by a gate, or by slopes and matrix."""
     D, size = len(m.best) - 1, -m.typical[-1]
-    kept = f"a gradient keeps {power(m.typical[-1])} of its length over {D} steps"
+    kept = f"a gradient keeps {_power(m.typical[-1])} of its length over {D} steps"
     kept += f", and less than a thousandth after {m.steps}"
     gate = {LSTM: "f", GRU: "z"}.get(type(network), "")
     if _forgets(m):
@@ -233,7 +235,8 @@ def _what_saturates(network, x, h):
         return (
             "lower the bias of the gate f or i, or scale W_xg down: the cell adds up more than tanh can show"
         )
-    parts = {"W_x x": x @ network.W_x.T, "W_h h": h[:-1] @ network.W_h.T, "b": network.b}
+    n = slice(-h.shape[-1], None)  # the rows of a GRU's candidate, or all
+    parts = {"W_x x": x @ network.W_x[n].T, "W_h h": h[:-1] @ network.W_h[n].T, "b": network.b[n]}
     sizes = {name: float(np.mean(abs(part))) for name, part in parts.items()}
     cures = {
         "W_x x": "normalize the input to mean 0 and deviation 1, or scale W_x down",
@@ -243,7 +246,8 @@ def _what_saturates(network, x, h):
     most = max(sizes.values())
     large = {name: size for name, size in sizes.items() if size >= most / 2}
     said = " and ".join(f"{name} has size {size:.2g}" for name, size in large.items())
-    return f"{'; '.join(cures[name] for name in large)} (in the mean, {said})"
+    of = ", in the rows of n" if type(network) is GRU else ""
+    return f"{'; '.join(cures[name] for name in large)} (in the mean{of}, {said})"
 
 
 def _what_takes(network, m):

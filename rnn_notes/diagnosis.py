@@ -36,7 +36,6 @@ from rnn_notes.rnn import RNN
 from rnn_notes.spectrum import eigenvalues, spectral_norm
 
 STEPS, SEQUENCES = 100, 4  # of the input that is drawn if none is given; of a given one, so many are carried
-SHORT = 10  # steps, over which hardly any gradient has vanished or exploded
 
 
 def diagnose(network, x=None, *, loss=None, history=None) -> Report:
@@ -214,8 +213,8 @@ class _Seen:
                 grown = growth(network, _last(state, MOST, sequences), self.rng)
             else:
                 grown = growth_of_inputs(network, x, state, self.rng)
-        if len(x) < SHORT:
-            self.notes.append(f"what vanishes or explodes after more than {len(x)} steps is not seen")
+        if len(x) < STEPS:
+            self.notes.append(f"x has {len(x)} steps: what vanishes or explodes over more is not seen")
         slope, dead = _slopes(network, state, h)
         gates, memory = _gates(network, state)
         best, typical = np.median(grown.best, axis=0), np.median(grown.typical, axis=0)

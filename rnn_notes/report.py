@@ -68,7 +68,7 @@ class Finding:
     action, proof : str
         What to do next, and what would prove that this was it.
     inputs : tuple of str
-        The kinds of input on which it was seen; `what` is said of the one where it is worst.
+        The kinds of input on which it was seen. `what` is said of the first, where it is worst.
     size : float
         How bad it is, beside others of its name: powers of ten lost or gained, or a share.
     gate, network : str
@@ -422,12 +422,12 @@ def _gradients(measurements) -> Table:
         split = ["" if factor is None else f"{factor:.3g}" for factor in (m.slopes, m.matrix)]
         left = "not yet" if m.steps is None else str(m.steps)
         rate = f"{m.rate:.3g} ± {m.spread:.1g}"
-        ends = (least + power(m.best[-1]), power(m.typical[-1]))
+        ends = (least + _power(m.best[-1]), _power(m.typical[-1]))
         rows.append((m.where, m.input, len(m.best) - 1, *ends, left, rate, *split, m.saturated, m.dead))
     return table(columns, rows)
 
 
-def power(exponent) -> str:
+def _power(exponent) -> str:
     """Write 10 to this power, which may be beyond all floats."""
     if not isfinite(exponent):
         return "0" if exponent < 0 else "inf"
