@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -39,12 +40,13 @@ def main(arguments=None) -> int:
     except (OSError, TypeError, ValueError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return WRONG
-    print(json.dumps(report.as_dict(), allow_nan=False) if given.json else report)
+    try:
+        print(json.dumps(report.as_dict(), allow_nan=False) if given.json else report, flush=True)
+    except BrokenPipeError:  # of `| head`, which has read enough; Python would complain again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0 if report.verdict == "healthy" else TROUBLE
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(
-        encoding="utf-8"
-    )  # the tables have Greek letters, which not every console's own has
+    sys.stdout.reconfigure(encoding="utf-8")  # the tables have Greek letters, which not every console has
     sys.exit(main())

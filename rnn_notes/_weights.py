@@ -125,6 +125,7 @@ def _of_ours(network, where, layer=0):
 
 def _from_module(module, found):
     """Read a PyTorch module: its arrays, and what only the module knows."""
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     known, arrays = {}, dict(module.state_dict())
     for name, part in module.named_modules():
         group = f"{name}." if name else ""
@@ -242,7 +243,8 @@ def _from_arrays(arrays, found, known):
             layer, reverse = layers[place]
             group = "" if pattern is KERAS else place[0]
             where = place[0].rstrip("./_ ") if pattern is KERAS or len(groups) > 1 else ""
-            where = re.sub(r"(?<=.)/\w+_cell$", "", where)  # Keras names the layer, and its cell
+            if "stacked" not in where:
+                where = re.sub(r"(?<=.)/\w+_cell$", "", where)  # Keras names the layer, and its cell
             if pattern is not KERAS and (len(parts) > len(groups) or not where):
                 where = f"{where} layer {layer}".strip()
             where += ", backward" if reverse else ""

@@ -221,18 +221,38 @@ TROUBLE = {
 CASES = [(name, H) for name, (_, sizes, *_) in TROUBLE.items() for H in sizes]
 
 
-def report_on(name, H, seed):
+def report_on(name, H, seed, dtype=np.float64):
     make, _, verdict, *x = TROUBLE[name]
     rng = np.random.default_rng(seed)
     network = make(H, rng)
+    network = in_float32(network) if dtype == np.float32 else network
     return diagnose(network, *(draw(H, rng) for draw in x)), verdict
 
 
+def in_float32(network):
+    if isinstance(network, dict):
+        return {name: array.astype(np.float32) for name, array in network.items()}
+    arrays = in_float32(network.parameters())
+    return (
+        RNN(**arrays, activation=network.activation) if isinstance(network, RNN) else type(network)(**arrays)
+    )
+
+
+def later(values, is_late):
+    """Return the values as parameters, and leave to `make check` those for which `is_late` is true."""
+    return [pytest.param(*v, marks=[pytest.mark.deep] if is_late(*v) else []) for v in values]
+
+
 @pytest.mark.parametrize(
-    ("name", "H", "seed"), [(name, H, seed) for name, H in CASES for seed in range(3 if H < 60 else 1)]
+    ("name", "H", "seed"),
+    later(
+        [(name, H, seed) for name, H in CASES for seed in range(3 if H < 60 else 1)],
+        lambda name, H, seed: seed > 0 or H > 200,
+    ),
 )
-def test_known_trouble_has_its_name(name, H, seed):
-    report, verdict = report_on(name, H, seed)
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.deep)])
+def test_known_trouble_has_its_name(name, H, seed, dtype):
+    report, verdict = report_on(name, H, seed, dtype)
     assert report.verdict == verdict, f"{report}"
 
 
@@ -243,6 +263,56 @@ def random_network(kind, H, rng, I=3):  # noqa: E741
 
 
 KINDS = pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+
+
+def test_doing_it_leads_to_no_new_trouble():
+    rng = np.random.default_rng(0)
+    for make in (lstm, gru):
+        network, x = make(8, rng, scale_x=0.02, f=0, z=0), rng.normal(size=(600, 2, 3))
+        report = diagnose(network, x)
+        assert report.verdict == "forgets"
+        network.b[8:16] = float(re.search(r"bias of the gate [fz] to ([\d.]+)", report.action)[1])
+        assert diagnose(network, x).verdict == "healthy"
+
+
+def test_what_grows_a_thousandfold_on_the_way_is_named():
+    network = RNN(np.ones((2, 1)), np.array([[0.9, 300.0], [0.0, 0.9]]), np.zeros(2), "identity")
+    report = diagnose(network, np.zeros((20, 1, 1)))
+    best = report.measurements[0].best
+    assert best.max() > 3 > best[-1] > best.max() - 1
+    assert report.verdict == "exploding"
+
+
+def test_chaos_that_dips_at_the_end_is_chaos():
+    rng = np.random.default_rng(0)
+    network, x = plain(normal(100, rng, 3.0), rng), 0.1 * rng.normal(size=(100, 1, 3))
+    x[:3] += 20.0  # the first states are saturated
+    report = diagnose(network, x)
+    best = report.measurements[0].best
+    assert best.max() - 1 > best[-1] > 3
+    assert best[-1] < best[75]
+    assert report.verdict == "chaotic"
+
+
+def test_a_sigmoid_at_zero_is_saturated_and_not_dead():
+    assert diagnose(plain(np.eye(4), np.random.default_rng(0), "sigmoid", bias=-800.0)).verdict == "saturated"
+
+
+def test_a_gru_whose_candidates_are_saturated():
+    rng = np.random.default_rng(0)
+    report = diagnose(gru(6, rng, scale_x=0.1, z=3, n=9))
+    assert report.verdict == "saturated"
+    assert "set the biases nearer to 0 (in the mean, in the rows of n, b has size 9)" in report.action
+
+
+def test_what_is_worst_on_one_input_is_said_of_that():
+    rng = np.random.default_rng(0)
+    network = plain(orthogonal(20, rng), rng, scale_x=1.0)
+    report = diagnose(network)
+    (finding,) = report.findings
+    size = {m.input: -m.typical[-1] for m in report.measurements}
+    assert finding.inputs[0] == max(finding.inputs, key=size.get)
+    assert finding.size == size[finding.inputs[0]]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -285,7 +355,10 @@ OURS = [  # one network of this package, small enough to be diagnosed again and 
 ]
 
 
-@pytest.mark.parametrize(("name", "H"), [(name, H) for name, H in OURS if TROUBLE[name][2] != "healthy"])
+@pytest.mark.parametrize(
+    ("name", "H"),
+    later([(n, H) for n, H in OURS if TROUBLE[n][2] != "healthy"], lambda name, H: TROUBLE[name][1][0] < H),
+)
 def test_what_it_says_to_do_takes_the_trouble_away(name, H):
     rng = np.random.default_rng(0)
     make, _, verdict, *draw = TROUBLE[name]
@@ -400,6 +473,8 @@ def test_gates_and_memory():
     assert measured.gates["o"][1:] == pytest.approx(((state.o < 0.01).mean(), (state.o > 0.99).mean()))
     memory = np.log(1000) / -np.log(state.f).mean(axis=(0, 1))
     assert measured.memory == pytest.approx(np.median(memory))
+    (measured,) = diagnose(lstm(2, rng, f=60), x).measurements
+    assert measured.memory == np.inf  # σ(60) is 1
 
 
 class Foreign:
@@ -596,6 +671,33 @@ def test_layers_of_keras_are_told_from_directions_and_dense_layers():
     assert "3 arrays of the list are no part of a recurrence" in report.notes
 
 
+def test_an_embedding_before_a_square_kernel_is_no_kernel():
+    network = random_network(RNN, 4, np.random.default_rng(0), I=4)
+    report = diagnose([np.ones((50, 4)), *keras_arrays(network)], np.ones((9, 1, 4)))
+    same(report, diagnose(network, np.ones((9, 1, 4))))
+    assert any("is taken for an embedding" in note for note in report.notes)
+
+
+def test_a_keras_model_whose_weights_have_one_name_takes_its_batch_first():
+    network, x = random_network(LSTM, 5, np.random.default_rng(0)), np.ones((2, 20, 3))
+    model = keras_model(network)
+    model.weights = [SimpleNamespace(path="weight")] * 3
+    same(diagnose(model, x), diagnose(network, np.ones((20, 2, 3))))
+
+
+def test_a_checkpoint_with_all_that_training_needs():
+    network = random_network(GRU, 5, np.random.default_rng(0))
+    state = {0: {"step": np.float32(3), "exp_avg": np.ones((15, 3))}}
+    optimizer = {"state": state, "param_groups": [{"lr": 0.1, "params": [0, 1]}]}
+    report = diagnose({"epoch": 3, "model": torch_names(network, 0), "optimizer": optimizer, "best": None})
+    assert report.complete
+    assert "no arrays, and left out: epoch, optimizer.param_groups, best" in report.notes
+    within = {}
+    within["itself"] = within
+    with pytest.raises(ValueError, match="a dict that has itself within"):
+        diagnose(within)
+
+
 def test_the_gru_of_keras_without_reset_after_is_not_run():
     kernel, recurrent, bias = keras_arrays(random_network(GRU, 5, np.random.default_rng(0)))
     report = diagnose({"gru/kernel": kernel, "gru/recurrent_kernel": recurrent, "gru/bias": bias[0]})
@@ -650,15 +752,17 @@ def test_what_pytorch_hides_in_a_module():
 
 def test_a_missing_bias_and_unknown_arrays_are_said():
     arrays = torch_names(lstm(4, np.random.default_rng(0), scale_x=0.02, f=5), 0)
-    del arrays["bias_hh_l0"]
+    arrays = {f"rnn.{name}": array for name, array in arrays.items() if name != "bias_hh_l0"}
     report = diagnose(arrays | {"decoder.weight": np.ones((2, 4))})
     assert (report.verdict, report.complete) == ("healthy", True)
     for said in ("one of its two biases is missing", "no part of a recurrence: decoder.weight"):
         assert any(said in note for note in report.notes), said
     for name in (
         "peephole_i",
-        "weight_hh_l1",
-        "weight_ih_l1",
+        "rnn.weight_ci",
+        "w_f_diag",
+        "rnn.weight_hh_l1",
+        "rnn.weight_ih_l1",
     ):  # with it, this is another network than the one that was run
         report = diagnose(arrays | {name: np.ones((16, 4))})
         assert (report.verdict, report.complete) == ("not measured", False)
@@ -787,6 +891,18 @@ def test_a_damaged_file_is_one_error_and_nothing_else(kind, tmp_path):
 # Bad input.
 
 
+def foreign(**methods):
+    """A network of another class, whose state is its input, with some of its methods spoilt."""
+    good = {
+        "parameters": lambda: {"w": np.ones(2)},
+        "forward": lambda x: np.concatenate([np.zeros_like(x[:1]), x]),
+        "hidden": lambda h: h,
+        "backward": lambda x, h, dh: SimpleNamespace(x=np.ones_like(x)),
+    }
+    return SimpleNamespace(**good | methods)
+
+
+X = {"x": np.ones((5, 1, 3))}
 GOOD = {"W_x": np.ones((4, 3)), "W_h": np.eye(4), "b": np.zeros(4)}
 BAD = [
     (np.ones((4, 4)), {}, TypeError, r"got one array of shape \(4, 4\)"),
@@ -842,6 +958,41 @@ BAD = [
     (GOOD, {"history": "a"}, TypeError, "history must be a History"),
     (GOOD, {"history": object()}, TypeError, "history must be a History"),
     (GOOD, {"history": []}, ValueError, "history must have one norm"),
+    (GOOD, {"history": {1.0, 2.0}}, TypeError, r"history must be a History .* got \{1.0, 2.0\}"),
+    (GOOD, {"history": np.ones(3) * 1j}, TypeError, "history must be a History"),
+    (GOOD, {"history": [None]}, TypeError, r"history must be a History .* got \[None\]"),
+    (GOOD, {"history": np.ones((2, 2))}, ValueError, r"got shape \(2, 2\)"),
+    (
+        GOOD,
+        {"history": SimpleNamespace(gradient_norm=np.ones(4), clipped=np.ones(9, bool))},
+        ValueError,
+        r"history.clipped must be of bool, and of shape \(4,\) as the norms, got bool and \(9,\)",
+    ),
+    (
+        GOOD,
+        {"x": np.ones((5, 1, 3)), "loss": lambda h: (None, h)},
+        TypeError,
+        "loss must return a number and its gradient, got NoneType, ndarray",
+    ),
+    (
+        GOOD | {"W_h": np.ma.masked_equal(np.eye(4), 0)},
+        {},
+        TypeError,
+        "W_h must be a numpy.ndarray, got MaskedArray",
+    ),
+    (GOOD, {"x": np.ma.masked_equal(np.ones((5, 1, 3)), 0)}, TypeError, "x must be .*, got MaskedArray"),
+    (GOOD | {"W_h": [[1.0], [1.0, 2.0]]}, {}, ValueError, "W_h must be an array, got list"),
+    (foreign(parameters=lambda: [1]), {}, TypeError, r"network.parameters\(\) must return a dict, got list"),
+    (foreign(parameters=lambda: {"w": np.ones(2, int)}), {}, TypeError, "'w'.* must have dtype float32 or"),
+    (foreign(hidden=lambda h: h[1:]), X, ValueError, r"hidden\(state\) must have shape \(6, 1, H\)"),
+    (foreign(hidden=lambda h: None), X, ValueError, r"hidden\(state\) must be a numpy.ndarray"),
+    (foreign(backward=lambda *_: None), X, ValueError, "network: 'NoneType' object has no attribute 'x'"),
+    (
+        foreign(backward=lambda *_: SimpleNamespace(x=np.ones((2, 1, 3)))),
+        X,
+        ValueError,
+        r"network: backward\(x, state, dh\).x must have shape \(5, 1, 3\), got \(2, 1, 3\)",
+    ),
     (GOOD, {"history": [-1.0]}, ValueError, "history must have one norm of at least 0"),
 ]
 
@@ -886,8 +1037,9 @@ def test_arrays_of_any_shape_are_diagnosed_or_refused_by_name(seed):
 
 
 def test_x_in_the_order_of_batch_first_is_asked_about():
-    report = diagnose(GOOD, np.ones((3, 50, 3)))
-    assert any("x is read as 3 steps of 50 sequences" in note for note in report.notes)
+    report = diagnose(GOOD, np.ones((32, 100, 3)))
+    assert any("x is read as 32 steps of 100 sequences" in note for note in report.notes)
+    assert any("x has 32 steps: what vanishes or explodes over more is not seen" in n for n in report.notes)
     assert any(
         "dtype int64, and was converted" in note for note in diagnose(GOOD, np.ones((9, 1, 3), int)).notes
     )
@@ -947,6 +1099,12 @@ def test_the_history_of_the_norms():
     history.clipped = np.ones(4, bool)
     assert any("all updates were clipped" in note for note in diagnose(healthy, history=history).notes)
     assert diagnose(healthy, history=[1.0, np.nan]).verdict == "not finite"
+    for norms in (np.ones(3), np.ones(0)):  # of `fit`: an update that could not be computed has no entry
+        history = SimpleNamespace(gradient_norm=norms, clipped=norms > 1, outcome="diverged")
+        report = diagnose(healthy, history=history)
+        assert report.findings[0].what == f"training diverged at update {len(norms)}"
+    report = diagnose(healthy, history=[1e-320] * 5 + [1e308] * 2)
+    assert report.verdict == "exploding"
     assert diagnose(healthy, history=[0.0, 0.0, 1.0]).verdict == "vanishing"
 
 

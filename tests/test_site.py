@@ -10,6 +10,8 @@ import pages
 import pytest
 from pages import SITE, parsed
 
+from rnn_notes import report
+
 FILES = {file.relative_to(SITE).as_posix() for file in SITE.rglob("*") if file.is_file()}
 PAGES = sorted(name for name in FILES if name.endswith(".html")) or ["index.html"]
 WRITTEN = {pages.html(page) for page in pages.WRITTEN}
@@ -92,6 +94,12 @@ def test_links(page):
         if name not in FILES or (fragment and fragment not in anchors(name)):
             broken.append(url)
     assert not broken
+
+
+def test_links_of_a_diagnosis():
+    for link in report.LINKS.values():
+        page, _, anchor = link.partition("#")
+        assert anchor in anchors(page), link
 
 
 @pytest.mark.parametrize("page", PAGES)
