@@ -50,14 +50,13 @@ class Growth:
 def growth(network, state, rng) -> Growth:
     """Measure how a gradient of the last hidden state grows, in the states that `forward` returned.
 
-    Time grows with T · B · min(H, 64) · (parameters), memory with T · B · H.
+    Time grows with T · B · min(H, 64) · (parameters), memory with T · B · H + B · min(H, 64)².
     """
     steps = KINDS[type(network)](network, state)
     B, H, T = steps.B, steps.H, steps.T
     exact = H <= EXACT
-    rows = _orthonormal(
-        rng.normal(size=(B, H if exact else SAMPLE, H))
-    )  # in general position: none is 0 by itself
+    # In general position: none is 0 by itself.
+    rows = _orthonormal(rng.normal(size=(B, H if exact else SAMPLE, H)))
     norms, typical, factors = _carry(steps, rows, T, exact)
     if not exact:
         for distance in sorted({T, *(2**k for k in range(T.bit_length() - 1))}):
@@ -122,9 +121,8 @@ def _mean_log(squares):
     y = np.exp(np.arange(-30.0, 60.0, 0.5))
 
     def integral(s):
-        return 0.5 * np.sum(
-            np.exp(-y) - np.exp(-0.5 * np.sum(np.log1p(2 * s[..., None] * y), axis=-2)), axis=-1
-        )
+        products = np.exp(-0.5 * np.sum(np.log1p(2 * s[..., None] * y), axis=-2))
+        return 0.5 * np.sum(np.exp(-y) - products, axis=-1)
 
     return np.where(squares.any(axis=-1), integral(squares) - integral(np.ones(squares.shape[-1])), -np.inf)
 

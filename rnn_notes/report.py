@@ -23,7 +23,7 @@ VERDICTS = {
     "forgets": "gates let less than a thousandth of a gradient through",
     "vanishing": "less than a thousandth of a gradient is left",
     "not measured": "something could not be run, and what could shows no trouble",
-    "healthy": "none of these",
+    "healthy": "no trouble of these kinds was seen",
 }
 """What `Report.verdict` can be, and what it means; the worst first.
 
@@ -151,8 +151,8 @@ class Measurement:
         The factors per step by which φ′ and W_h change a gradient; for gates there is no such split.
     saturated, dead : float
         Shares: of all units and steps, those whose slope is below a tenth of the largest possible, if φ has
-        limits; of all units, those that are 0, with slope 0, at every step. Of an LSTM the slope of tanh(c)
-        counts, of a GRU that of n.
+        limits; of all units, if it has none, those that are 0, with slope 0, at every step. Of an LSTM the
+        slope of tanh(c) counts, of a GRU that of n.
     gates : dict of str to tuple of float
         For each gate its mean, the share of units and steps where it is below 0.01, and that above 0.99.
     memory : float or None
@@ -356,7 +356,10 @@ class Report:
             for curve in [m.best for m in measured] + [m.typical for m in measured]
         ]
         by = "s" if any("f" in m.gates for m in measured) else "h"
-        return figures.norms_by_distance(norms, names + typical, dashed=typical, by=by)
+        figure = figures.norms_by_distance(norms, names + typical, dashed=typical, by=by)
+        if all(m.slopes is None and not m.gates for m in measured):  # a network of another class
+            figure.axes[0].set_ylabel("gradient for $x^{(k)}$, of that for $x^{(t)}$")
+        return figure
 
     def _image(self):
         """Return the figure as HTML, for a notebook."""

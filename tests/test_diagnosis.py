@@ -21,6 +21,7 @@ from rnn_notes import (
     RNN,
     VERDICTS,
     diagnose,
+    figures,
     framework_default,
     random_normal,
     random_orthogonal,
@@ -286,7 +287,7 @@ def test_what_grows_a_thousandfold_on_the_way_is_named():
 def test_chaos_that_dips_at_the_end_is_chaos():
     rng = np.random.default_rng(0)
     network, x = plain(normal(100, rng, 3.0), rng), 0.1 * rng.normal(size=(100, 1, 3))
-    x[:3] += 20.0  # the first states are saturated
+    x[:8] += 200.0  # the first states are saturated
     report = diagnose(network, x)
     best = report.measurements[0].best
     assert best.max() - 1 > best[-1] > 3
@@ -504,7 +505,9 @@ def test_what_speaks_the_protocol_is_measured_at_its_input(H):
     (ours,), (foreign,) = (diagnose(n, x).measurements for n in (network, Foreign(network)))
     assert foreign.best == pytest.approx(ours.best[:-1])
     assert foreign.typical == pytest.approx(ours.typical[:-1])
-    assert diagnose(Foreign(network), x).verdict == diagnose(network, x).verdict == "vanishing"
+    report = diagnose(Foreign(network), x)
+    assert report.verdict == diagnose(network, x).verdict == "vanishing"
+    assert report.figure().axes[0].get_ylabel() == "gradient for $x^{(k)}$, of that for $x^{(t)}$"
     with pytest.raises(ValueError, match="x must be given for a network of another class"):
         diagnose(Foreign(network))
 
@@ -573,9 +576,10 @@ def test_a_layer_in_half_precision_or_several_is_measured_and_said():
     assert any("weights of several dtypes, float32, float64" in note for note in diagnose(mixed).notes)
 
 
-def test_products_are_carried_and_not_stored():
+@pytest.mark.parametrize("kind", [RNN, LSTM])
+def test_products_are_carried_and_not_stored(kind):
     T, H = 300, 128
-    network = plain(orthogonal(H, np.random.default_rng(0)), np.random.default_rng(0))
+    network = random_network(kind, H, np.random.default_rng(0))
     tracemalloc.start()
     diagnose(network, np.zeros((T, 1, 3)))
     _, peak = tracemalloc.get_traced_memory()
@@ -1144,6 +1148,9 @@ def test_healthy_says_to_look_elsewhere():
 def test_a_report_has_a_figure():
     report, _ = report_on("bad layer of three", 8, 0)
     (axes,) = report.figure().axes
+    assert axes.get_ylabel() == figures.style.jacobian("h")
+    network = random_network(LSTM, 3, np.random.default_rng(0))
+    assert diagnose(network).figure().axes[0].get_ylabel() == figures.style.jacobian("h", "s")
     assert {text.get_text() for text in axes.texts} >= {f"layer {layer}" for layer in range(3)}
     assert '<img alt="How much' in report._repr_html_()
     assert report._repr_html_() == report_on("bad layer of three", 8, 0)[0]._repr_html_()
