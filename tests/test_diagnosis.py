@@ -248,7 +248,7 @@ def later(values, is_late):
     ("name", "H", "seed"),
     later(
         [(name, H, seed) for name, H in CASES for seed in range(3 if H < 60 else 1)],
-        lambda name, H, seed: seed > 0 or H > 200,
+        lambda name, H, seed: seed > 0 or max(64, TROUBLE[name][1][0]) < H,
     ),
 )
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.deep)])
