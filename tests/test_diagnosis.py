@@ -295,6 +295,14 @@ def test_chaos_that_dips_at_the_end_is_chaos():
     assert report.verdict == "chaotic"
 
 
+def test_an_explosion_that_the_first_steps_hide_is_one():
+    x = np.ones((100, 1, 1))
+    x[:3] = -9.0  # the unit is shut, and no gradient gets to the states before
+    report = diagnose(RNN(np.ones((1, 1)), np.array([[1.3]]), np.zeros(1), "relu"), x)
+    assert report.measurements[0].best[-1] == -np.inf
+    assert report.verdict == "exploding"
+
+
 def test_a_sigmoid_at_zero_is_saturated_and_not_dead():
     assert diagnose(plain(np.eye(4), np.random.default_rng(0), "sigmoid", bias=-800.0)).verdict == "saturated"
 
