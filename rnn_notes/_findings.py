@@ -159,23 +159,19 @@ def _see_growth(see, network, m, h):
 def _see_saturation(see, network, m, x, h):
     """See gates that are stuck, and activations at their limits."""
     D = len(m.best) - 1
+    passes = {gate: numbers[0] for gate, numbers in m.gates.items() if gate in "io"}  # in the mean
     if type(network) is GRU:
-        stuck = {"z": D * (1 - m.gates["z"][0])}
-    else:
-        stuck = {"i": D * m.gates["i"][0], "o": 10 * m.gates["o"][0]} if type(network) is LSTM else {}
-    for gate, passes in stuck.items():
-        if passes < 0.1:
-            shown = f"1 - {gate}" if gate == "z" else gate
-            lets = {
-                "z": "gets into the state",
-                "i": "gets into the cell",
-                "o": "of the cell gets into the state",
-            }
+        passes = {"z": 1 - m.gates["z"][0]}
+    for gate, share in passes.items():
+        # What gets in adds up over the steps, what gets out does not.
+        limit = 0.01 if gate == "o" else 0.1 / D
+        if share < limit:
+            lets = {"i": "gets into the cell", "o": "of the cell gets into the state"}
             see(
                 "saturated",
-                1 - passes,
-                f"{shown} is {stuck[gate] / (10 if gate == 'o' else D):.2g} in the mean: over {D} steps "
-                f"hardly anything {lets[gate]}",
+                1 - share / limit,
+                f"{'1 - ' * (gate == 'z')}{gate} is {share:.2g} in the mean: over {D} steps "
+                f"hardly anything {lets.get(gate, 'gets into the state')}",
                 f"set the bias of the gate {gate} nearer to 0, and scale its weights down",
                 f"diagnose again: the mean of {gate} must be away from its limit",
                 gate,
