@@ -253,6 +253,11 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([[[1.0, 1.5], [0.0, -0.5]], [0.5]], "shares must not be negative"),
     ],
     "unrolled_gru": [([1], "steps")],
+    "losses_before_and_after": [
+        ([[TWO], [THREE], 1.0, ["a"]], "labels"),
+        ([[], [TWO], 1.0, ["a", "b"]], "before must have at least one run"),
+        ([[TWO], [GRID], 1.0, ["a", "b"]], r"after\[0\] must have shape"),
+    ],
     "errors_by_gradient": [
         ([[TWO], [THREE], ["a"], ["left"]], "shares must have shape"),
         ([[0 * TWO], [TWO], ["a"], ["left"]], "gradients must be positive"),

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors, which do not run __getattr__
+    from rnn_notes.figures.case import *
     from rnn_notes.figures.chain_rule import *
     from rnn_notes.figures.clipping import *
     from rnn_notes.figures.eigenvalues import *
@@ -42,6 +43,7 @@ FIGURES = {  # module: its figures, in the order of the page
     "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
     "lstm": ("lstm_step", "unrolled_lstm"),
     "gru": ("state_shares", "unrolled_gru"),
+    "case": ("losses_before_and_after",),
     "experiments": ("errors_by_gradient", "errors_by_network", "errors_by_length", "learning_curves"),
 }
 _MODULES = {name: module for module, names in FIGURES.items() for name in names}
