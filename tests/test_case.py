@@ -13,12 +13,12 @@ from rnn_notes import diagnose
 PAGE = ROOT / "docs" / "case.md"
 
 
-def program(units):
-    """Return what the page's first cell defines, without its runs, for so many units."""
+def program(units, old="", new=""):
+    """Return what the page's first cell defines, without its runs, for so many units, one part replaced."""
     definitions, _, runs = shown(PAGE)[0].partition("\nbefore = ")
-    assert runs
+    assert runs and old in definitions
     names = {}
-    exec(definitions, names)
+    exec(definitions.replace(old, new) if old else definitions, names)
     names["H"] = units
     return names
 
@@ -36,6 +36,14 @@ def test_the_case_does_not_hang_on_its_seeds_or_its_size(units):
         assert ill.measurements[0].slopes < 0.7 < 0.9 < cured.measurements[0].slopes
         assert train(seed).loss[-50:].mean() > names["guessing"] - 0.01
         assert train(seed, embedding=0.1).outcome == "solved"
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("change", [{}, {"recurrent": 1.6}])
+def test_ten_times_the_updates_change_nothing(change):
+    names = program(40, "steps=200", "steps=2000")
+    for seed in range(5):
+        assert names["train"](seed, **change).loss[-500:].mean() > names["guessing"]
 
 
 def blocks(word):
@@ -79,6 +87,7 @@ def keras_itself(monkeypatch):
     return pytest.importorskip("keras", reason="Keras is not installed")
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
 def test_the_code_for_keras(monkeypatch):
     keras = keras_itself(monkeypatch)
     (block,) = blocks("keras.Sequential")
@@ -87,6 +96,7 @@ def test_the_code_for_keras(monkeypatch):
     assert diagnose(names["model"]).complete and diagnose(names["model"].get_weights()).complete
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_an_embedding_of_keras_is_35_times_as_small(monkeypatch):
     keras = keras_itself(monkeypatch)
     layer = keras.layers.Embedding(100, 100)
