@@ -365,9 +365,11 @@ class Report:
         """Return the figure as HTML, for a notebook."""
         from rnn_notes.figures import style
 
-        data = b64encode(style.svg(self.figure())).decode()
+        figure = self.figure()
+        width, height = (round(72 * side) for side in figure.get_size_inches())
         says = "How much of a gradient is left at each distance, of each layer; the numbers are in the table."
-        return f'<img alt="{says}" src="data:image/svg+xml;base64,{data}">'
+        what = f'class="report" alt="{says}" width="{width}" height="{height}" loading="lazy"'
+        return f'<img {what} src="data:image/svg+xml;base64,{b64encode(style.svg(figure)).decode()}">'
 
     def as_dict(self) -> dict:
         """Return all of it in numbers, strings, lists and dicts, as JSON takes them; not finite is None.
