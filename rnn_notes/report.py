@@ -368,7 +368,7 @@ class Report:
         figure = self.figure()
         width, height = (round(72 * side) for side in figure.get_size_inches())
         says = "How much of a gradient is left at each distance, of each layer; the numbers are in the table."
-        what = f'class="report" alt="{says}" width="{width}" height="{height}" loading="lazy"'
+        what = f'alt="{says}" class="report" width="{width}" height="{height}" loading="lazy"'
         return f'<img {what} src="data:image/svg+xml;base64,{b64encode(style.svg(figure)).decode()}">'
 
     def as_dict(self) -> dict:
