@@ -262,6 +262,23 @@ def test_search(context, base, scheme):
     assert not faults, "\n".join(["", *dict.fromkeys(faults)])
 
 
+def test_the_first_printed_sheet_is_a_checklist(context, base):
+    """All up to the end of the tables by symptom fills one sheet of A4, and what follows starts the next."""
+    visit = Visit(context, base + "wont_train.html")
+    count = lambda: len(re.findall(rb"/Type /Page\b", visit.tab.pdf(format="A4")))  # noqa: E731
+    assert count() > 1
+    visit.tab.emulate_media(media="print")
+    after = "getComputedStyle(document.querySelector('.checklist')).breakAfter"
+    assert visit.tab.evaluate(after) == "page"
+    visit.tab.evaluate("""() => {
+        for (let node = document.querySelector(".checklist"); node !== document.body; node = node.parentNode)
+            while (node.nextSibling) node.nextSibling.remove();
+    }""")
+    assert count() == 1
+    size = visit.tab.evaluate("parseFloat(getComputedStyle(document.querySelector('.checklist td')).fontSize)")
+    assert size >= 10  # CSS pixels, 7.5 points
+
+
 def press(visit, buttons, number):
     """Press a copy button; return what is on the clipboard then."""
     visit.tab.evaluate("navigator.clipboard.writeText('nothing was copied')")
