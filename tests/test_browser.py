@@ -275,7 +275,9 @@ def test_the_first_printed_sheet_is_a_checklist(context, base):
             while (node.nextSibling) node.nextSibling.remove();
     }""")
     assert count() == 1
-    size = visit.tab.evaluate("parseFloat(getComputedStyle(document.querySelector('.checklist td')).fontSize)")
+    size = visit.tab.evaluate(
+        "parseFloat(getComputedStyle(document.querySelector('.checklist td')).fontSize)"
+    )
     assert size >= 10  # CSS pixels, 7.5 points
 
 

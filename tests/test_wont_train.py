@@ -1,4 +1,4 @@
-"""The page on what to do when a network does not train: its table is whole, and what it tells to copy is right."""
+"""The page for a network that does not train: its table is whole, and what it gives to copy is right."""
 
 import re
 import statistics
@@ -493,6 +493,7 @@ def test_keras(monkeypatch):
         (name,) = (name for name in seen.norms if "recurrent_kernel" in name)
         np.testing.assert_allclose(seen.norms[name], np.linalg.norm(first.W_h), rtol=1e-3)
     assert saturated[1] < 0.2 < 0.8 < saturated[30]
-    layer = keras.layers.SimpleRNN(H, activation="relu", bias_initializer=keras.initializers.Constant(-100.0),
-                                   return_sequences=True)
+    layer = keras.layers.SimpleRNN(
+        H, activation="relu", bias_initializer=keras.initializers.Constant(-100.0), return_sequences=True
+    )
     assert run(states, keras=keras, layer=layer, x=batch_first).dead == 1
