@@ -1,4 +1,4 @@
-"""The recipes, as they stand on their page: run with PyTorch, Keras and JAX, and compared with the package."""
+"""The recipes, as they stand on their page: run with PyTorch, Keras and JAX, compared with the package."""
 
 import ast
 import functools
@@ -13,13 +13,14 @@ from numerics import assert_close
 from pages import ROOT, cells
 
 import rnn_notes
-from rnn_notes import GRU, LSTM, RNN, clip_by_norm, clip_by_value, global_norm, spectral_norm, spectral_radius
+from rnn_notes import LSTM, RNN, clip_by_norm, global_norm, spectral_norm, spectral_radius
 
 PAGE = ROOT / "docs" / "recipes.md"
 FENCE = r"```\{code-block\} python\n"
 KINDS = ("RNN", "LSTM", "GRU")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_seed = pytest.mark.parametrize("seed", range(3))
+every_keras_seed = pytest.mark.parametrize("seed", [3])  # it compiles each layer anew, for seconds
 
 
 @functools.cache
@@ -293,7 +294,7 @@ def test_pytorch_gradient_by_step_of_packed_sequences(kind, enforce_sorted, seed
 
 @every_kind
 def test_pytorch_step_by_step_is_the_same_program(kind):
-    """Outputs, last states and gradients of parameters, from a state that is given; without gradients, too."""
+    """Outputs, last states and gradients of parameters, from a given state; without gradients, too."""
     torch = import_torch()
     torch.manual_seed(0)
     rnn = module(torch, kind, 3, 4, 2, bidirectional=True)
@@ -371,7 +372,9 @@ def test_pytorch_blocks(kind, seed):
     expected = {}
     for name, W in model.state_dict().items():
         if "weight_hh" in name:
-            for gate, block in zip({"RNN": "h", "GRU": "rzn", "LSTM": "ifgo"}[kind], split(W.numpy()), strict=True):
+            for gate, block in zip(
+                {"RNN": "h", "GRU": "rzn", "LSTM": "ifgo"}[kind], split(W.numpy()), strict=True
+            ):
                 expected[f"{name} {gate}"] = spectral_radius(block), spectral_norm(block)
     assert found.keys() == expected.keys()
     assert len(found) == 5 * {"RNN": 1, "GRU": 3, "LSTM": 4}[kind]
@@ -617,3 +620,517 @@ def test_pytorch_weights_there_and_back(kind, bias, seed):
         recipe("to-pytorch").to_pytorch(networks[0], other, "l3")
     with pytest.raises(RuntimeError, match="size mismatch"):
         recipe("to-pytorch").to_pytorch(weights(kind, 1, 4, np.random.default_rng(0)), other)
+
+
+# Keras, on JAX. Its tanh makes float32 of float64 there, so layers that are compared closely have JAX's own.
+
+keras_warns = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+LAYERS = {"RNN": "SimpleRNN", "LSTM": "LSTM", "GRU": "GRU"}
+
+
+def import_jax():
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+@pytest.fixture
+def keras():
+    os.environ["KERAS_BACKEND"] = "jax"
+    import_jax()
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    keras.config.set_floatx("float64")
+    yield keras
+    keras.config.set_floatx("float32")
+
+
+@functools.cache
+def own_tanh(keras):
+    @keras.saving.register_keras_serializable()  # Bidirectional copies layers through their config
+    def tanh(x):
+        return import_jax().numpy.tanh(x)
+
+    return tanh
+
+
+def layer_of(keras, kind, H, **options):
+    options = {"activation": own_tanh(keras), "return_sequences": True} | options
+    return getattr(keras.layers, LAYERS[kind])(H, **options)
+
+
+def randomize(model, seed):
+    """Give every weight random numbers: Keras starts its biases at 0 or 1."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(size=w.shape) / np.sqrt(w.shape[-1]) for w in model.weights])
+
+
+def batch_first(array):
+    return np.swapaxes(array, 0, 1)
+
+
+@keras_warns
+@every_keras_seed
+@every_kind
+def test_keras_gradient_by_step(keras, kind, seed):
+    """In each of two layers, and in the backward layer of a Bidirectional."""
+    jnp = import_jax().numpy
+    model = keras.Sequential([layer_of(keras, kind, 4), layer_of(keras, kind, 5)])
+    rng = np.random.default_rng(seed)
+    x, dh = rng.normal(size=(7, 2, 3)), rng.normal(size=(7, 2, 5))
+    model(batch_first(x))
+    randomize(model, seed)
+    first, second = model.layers
+    networks = [recipe("keras-weights").from_keras(layer) for layer in model.layers]
+    expected, _ = backward_of_layers(networks, x, dh, 1)
+    measure = recipe("keras-gradients").gradient_norms
+    loss_of = lambda h: (h * jnp.array(batch_first(dh))).sum()  # noqa: E731
+    below = measure(first, jnp.array(batch_first(x)), lambda h: loss_of(second(h)))
+    above = measure(second, first(batch_first(x)), loss_of)
+    for layer, found in enumerate((below, above)):
+        for part, numbers in zip("hc", found, strict=False):
+            assert_close(np.array(numbers), norms(expected[f"{part}_l{layer}"]), 1e-9, name=part)
+    assert len(below) == len(above) == len(expected) // 2
+
+    both = keras.layers.Bidirectional(layer_of(keras, kind, 5))
+    both(batch_first(x))
+    randomize(both, seed)
+    network = recipe("keras-weights").from_keras(both.backward_layer)
+    turned = x[::-1].copy()
+    expected = total_gradients(network, turned, network.forward(turned), dh[::-1].copy())["h"]
+    found = measure(
+        both.backward_layer, jnp.array(batch_first(x))[:, ::-1], lambda h: loss_of(jnp.flip(h, axis=1))
+    )
+    assert_close(np.array(found[0]), norms(expected), 1e-9)
+
+
+@keras_warns
+@every_kind
+def test_keras_blocks(keras, kind):
+    model = keras.Sequential([keras.layers.Bidirectional(layer_of(keras, kind, 4)), layer_of(keras, kind, 5)])
+    model(np.zeros((2, 3, 3)))
+    model.add(keras.layers.Dense(2))
+    randomize(model, 0)
+    found = recipe("keras-blocks").recurrent_blocks(model)
+    layers = [model.layers[0].forward_layer, model.layers[0].backward_layer, model.layers[1]]
+    expected = {}
+    for layer in layers:
+        W_h = recipe("keras-weights").from_keras(layer).W_h
+        for gate, block in zip({"RNN": "h", "GRU": "rzh", "LSTM": "ifco"}[kind], split(W_h), strict=True):
+            place = f"{layer.cell.recurrent_kernel.path} {gate}"
+            expected[place] = spectral_radius(block), spectral_norm(block)
+    assert found.keys() == expected.keys() and len(found) == 3 * {"RNN": 1, "GRU": 3, "LSTM": 4}[kind]
+    for name, numbers in expected.items():
+        np.testing.assert_allclose(found[name], numbers, rtol=1e-10)
+
+
+@keras_warns
+def test_keras_clip(keras):
+    """All variables together, recorded before; `clipnorm` clips each by itself."""
+    jax = import_jax()
+    done = recipe("keras-clip", keras=keras, jax=jax, **compiled(keras))
+    assert done.optimizer.global_clipnorm == 1.0 and done.optimizer.clipnorm is None
+    assert len(done.norms) == 2  # two batches
+    for option in ("global_clipnorm", "clipnorm"):
+        model, x, y = compiled(keras).values()
+        before = [w.numpy() for w in model.trainable_variables]
+        variables = [w.value for w in model.trainable_variables]
+        others = [w.value for w in model.non_trainable_variables]
+
+        def loss(variables, model=model, others=others, x=x, y=y):
+            return ((model.stateless_call(variables, others, x)[0] - y) ** 2).mean()
+
+        gradients = {str(i): np.array(g) for i, g in enumerate(jax.grad(loss)(variables))}
+        optimizer, seen = keras.optimizers.SGD(1.0, **{option: 0.01}), []
+        recipe("keras-clip").record_norms(optimizer, seen)
+        model.compile(optimizer, "mse")
+        model.train_on_batch(x, y)
+        jax.effects_barrier()
+        expected, norm = clip_by_norm(gradients, 0.01)
+        np.testing.assert_allclose(seen, [norm], rtol=1e-9)
+        if option == "clipnorm":
+            expected = {name: clip_by_norm(g, 0.01)[0] for name, g in gradients.items()}
+        for old, new, step in zip(before, model.trainable_variables, expected.values(), strict=True):
+            assert_close(old - new.numpy(), step, 1e-9)
+
+
+def compiled(keras):
+    model = keras.Sequential([keras.Input((6, 3)), layer_of(keras, "LSTM", 4), keras.layers.Dense(2)])
+    randomize(model, 0)
+    rng = np.random.default_rng(0)
+    return {"model": model, "x": rng.normal(size=(64, 6, 3)), "y": rng.normal(size=(64, 6, 2))}
+
+
+@keras_warns
+def test_keras_clip_does_not_stop_a_nan(keras):
+    model, x, y = compiled(keras).values()
+    optimizer, seen = keras.optimizers.SGD(1.0, global_clipnorm=1.0), []
+    recipe("keras-clip").record_norms(optimizer, seen)
+    model.compile(optimizer, "mse")
+    y[0, 0, 0] = np.nan
+    model.train_on_batch(x, y)
+    import_jax().effects_barrier()
+    assert np.isnan(seen).all()
+    assert all(np.isnan(w.numpy()).all() for w in model.trainable_variables)
+
+
+@keras_warns
+def test_keras_forget_bias(keras):
+    model = keras.Sequential(
+        [keras.layers.Bidirectional(layer_of(keras, "LSTM", 4)), layer_of(keras, "LSTM", 5)]
+    )
+    model.add(layer_of(keras, "GRU", 4))
+    model.add(keras.layers.Dense(16))
+    model(np.zeros((2, 3, 3)))
+    layers = [model.layers[0].forward_layer, model.layers[0].backward_layer, model.layers[1]]
+    from_keras = recipe("keras-weights").from_keras
+    for layer in layers:
+        b = from_keras(layer).b.reshape(4, -1)
+        assert (b[1] == 1).all() and not b[[0, 2, 3]].any()
+    before = [w.numpy() for w in model.weights]
+    recipe("keras-forget").set_forget_bias(model, 2.5)
+    for layer in layers:
+        b = from_keras(layer).b.reshape(4, -1)
+        assert (b[1] == 2.5).all() and not b[[0, 2, 3]].any()
+    changed = [np.sum(w.numpy() != old) for w, old in zip(model.weights, before, strict=True)]
+    assert changed == [0, 0, 4, 0, 0, 4, 0, 0, 5, 0, 0, 0, 0, 0]
+    without = keras.Sequential([layer_of(keras, "LSTM", 4, use_bias=False), keras.layers.Dense(16)])
+    without(np.zeros((2, 3, 3)))
+    with pytest.raises(ValueError, match="no bias to set"):
+        recipe("keras-forget").set_forget_bias(without, 1.0)
+
+
+@keras_warns
+@every_kind
+def test_keras_orthogonal(keras, kind):
+    model = keras.Sequential(
+        [keras.layers.Bidirectional(layer_of(keras, kind, 6)), layer_of(keras, kind, 64)]
+    )
+    model(np.zeros((2, 3, 3)))
+    whole = model.layers[1].cell.recurrent_kernel.numpy()
+    np.testing.assert_allclose(whole @ whole.T, np.eye(64), atol=1e-6)  # all gates together
+    if kind == "LSTM":
+        sizes = [np.linalg.norm(block) / 8 for block in np.split(whole, 4, axis=1)]
+        np.testing.assert_allclose(sizes, 0.5, atol=0.05)
+    before = [w.numpy() for w in model.weights]
+    recipe("keras-orthogonal").orthogonal_gates(model, gain=1.5)
+    blocks = []
+    for w, old in zip(model.weights, before, strict=True):
+        assert np.array_equal(w.numpy(), old) == (w.name != "recurrent_kernel")
+        if w.name == "recurrent_kernel":
+            blocks += split(w.numpy().T)
+    assert_orthogonal(blocks, 1.5, 1e-5)
+    start = keras.initializers.Orthogonal()
+    np.testing.assert_array_equal(start((4, 4)), start((4, 4)))
+
+
+@keras_warns
+@every_kind
+def test_keras_chunks(keras, kind):
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(size=(11, 2, 3)), rng.normal(size=(11, 2, 4))
+    state = [np.zeros((2, 4)) for _ in range(1 + (kind == "LSTM"))]
+    inputs, start = keras.Input((None, 3)), [keras.Input((4,)) for _ in state]
+    layer = layer_of(keras, kind, 4, return_state=True)
+    model = keras.Model([inputs, *start], list(layer(inputs, initial_state=start)))
+    randomize(model, 0)
+    network = recipe("keras-weights").from_keras(layer)
+    losses, state = recipe("keras-chunks").train_in_chunks(
+        model,
+        lambda h, y: (h * y).sum(),
+        keras.optimizers.SGD(0.05),
+        batch_first(x),
+        batch_first(target),
+        4,
+        state,
+    )
+    train = gru_with_two_biases if kind == "GRU" else chunks_of
+    expected, ends = train(network, x, target, 4, 0.05)
+    np.testing.assert_allclose(losses, expected, rtol=1e-6)
+    assert_close(recipe("keras-weights").from_keras(layer).W_h, network.W_h, 1e-6)
+    for part, end in zip(state, ends.values(), strict=True):
+        assert_close(np.array(part), end, 1e-6)
+
+
+@keras_warns
+def test_keras_chunks_of_the_model_on_the_page(keras):
+    done = recipe("keras-chunks", keras=keras, np=np, I=3, H=4, B=2)
+    x = np.random.default_rng(0).normal(size=(7, 2, 3))
+    network = recipe("keras-weights").from_keras(done.lstm)
+    _, h, c = done.model([batch_first(x), *done.zeros])
+    state = network.forward(x)
+    assert_close(np.array(h), state.h[-1], 1e-5)
+    assert_close(np.array(c), state.c[-1], 1e-5)
+
+
+@keras_warns
+def test_keras_stateful_layer_carries_its_state_in_a_call_alone(keras):
+    inputs = keras.Input(batch_shape=(2, None, 3))
+    model = keras.Sequential([inputs, layer_of(keras, "LSTM", 4, stateful=True)])
+    model.compile("sgd", "mse")
+    (layer,) = model.layers
+    x, y = np.ones((2, 5, 3)), np.zeros((2, 5, 4))
+    model.predict(x, verbose=0)
+    model.train_on_batch(x, y)
+    model.fit(x, y, batch_size=2, verbose=0)
+    assert not any(np.any(state.value) for state in layer.states)
+    model(x)
+    assert all(np.all(state.value) for state in layer.states)
+
+
+def gru_with_two_biases(network, x, dh, k, rate):
+    """Train as `chunks_of`; r and z have two biases, so their sum takes a step twice as long."""
+    losses, h0 = [], np.zeros_like(dh[0])
+    for t in range(0, len(x), k):
+        state = network.forward(x[t : t + k], h0)
+        losses.append((state.h[1:] * dh[t : t + k]).sum())
+        gradients = network.backward(x[t : t + k], state, dh[t : t + k])
+        gradients.b[: 2 * len(network.b_n)] *= 2
+        for name, parameter in network.parameters().items():
+            parameter -= rate * getattr(gradients, name)
+        h0 = state.h[-1]
+    return losses, {"h0": h0}
+
+
+@keras_warns
+@every_keras_seed
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@every_kind
+def test_keras_weights_there_and_back(keras, kind, bias, seed):
+    x = np.random.default_rng(seed).normal(size=(6, 5, 4))
+    model = keras.Sequential(
+        [
+            keras.layers.Bidirectional(layer_of(keras, kind, 4, use_bias=bias)),
+            keras.layers.Bidirectional(layer_of(keras, kind, 4, use_bias=bias)),
+        ]
+    )
+    model(batch_first(x))
+    randomize(model, seed)
+    layers = [way for both in model.layers for way in (both.forward_layer, both.backward_layer)]
+    networks = [recipe("keras-weights").from_keras(layer) for layer in layers]
+    output = batch_first(np.array(model(batch_first(x))))
+    assert_close(page_function("run")(networks, x, 2), output, 1e-9)
+
+    other = keras.Sequential([keras.layers.Bidirectional(layer_of(keras, kind, 4)) for _ in range(2)])
+    other(batch_first(x))
+    ways = [way for both in other.layers for way in (both.forward_layer, both.backward_layer)]
+    for network, layer in zip(networks, ways, strict=True):
+        recipe("to-keras").to_keras(network, layer)
+    assert_close(batch_first(np.array(other(batch_first(x)))), output, 1e-9)
+    with pytest.raises(ValueError, match=r"weight shape|shape|weights"):
+        recipe("to-keras").to_keras(weights(kind, 3, 4, np.random.default_rng(0)), ways[0])
+
+
+@keras_warns
+@every_kind
+def test_keras_default_layers_in_float32(keras, kind):
+    layer = layer_of(keras, kind, 4, activation="tanh", dtype="float32")
+    x = np.random.default_rng(0).normal(size=(6, 5, 3)).astype(np.float32)
+    output = batch_first(np.array(layer(batch_first(x))))
+    network = recipe("keras-weights").from_keras(layer)
+    assert_close(page_function("run")([network], x), output, 1e-6)
+
+
+@keras_warns
+def test_keras_other_form_of_the_gru_raises(keras):
+    layer = layer_of(keras, "GRU", 4, reset_after=False)
+    layer(np.zeros((2, 3, 3)))
+    with pytest.raises(ValueError, match="another network"):
+        recipe("keras-weights").from_keras(layer)
+    with pytest.raises(ValueError, match="shape"):
+        recipe("to-keras").to_keras(weights("GRU", 3, 4, np.random.default_rng(0)), layer)
+
+
+@keras_warns
+def test_keras_relu_arrives(keras):
+    layer = layer_of(keras, "RNN", 4, activation="relu")
+    layer(np.zeros((2, 3, 3)))
+    assert recipe("keras-weights").from_keras(layer).activation.name == "relu"
+
+
+# JAX.
+
+
+def jax_cell(jax, kind):
+    """Return a cell as a reader would write it, with the gates of these pages."""
+    jnp, σ = jax.numpy, jax.nn.sigmoid
+
+    def rnn(p, h, x):
+        return jnp.tanh(x @ p["W_x"].T + h @ p["W_h"].T + p["b"])
+
+    def lstm(p, state, x):
+        h, c = state
+        i, f, g, o = jnp.split(x @ p["W_x"].T + h @ p["W_h"].T + p["b"], 4, axis=-1)
+        c = σ(f) * c + σ(i) * jnp.tanh(g)
+        return σ(o) * jnp.tanh(c), c
+
+    def gru(p, h, x):
+        r, z, n = jnp.split(x @ p["W_x"].T + p["b"], 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(h @ p["W_h"].T, 3, axis=-1)
+        z = σ(z + h_z)
+        return (1 - z) * jnp.tanh(n + σ(r + h_r) * (h_n + p["b_n"])) + z * h
+
+    return {"RNN": rnn, "LSTM": lstm, "GRU": gru}[kind]
+
+
+@every_seed
+@every_kind
+def test_jax_gradient_by_step(kind, seed):
+    jax = import_jax()
+    rng = np.random.default_rng(seed)
+    network = weights(kind, 3, 4, rng)
+    x, dh = rng.normal(size=(7, 2, 3)), rng.normal(size=(7, 2, 4))
+    zeros = jax.numpy.zeros((2, 4))
+    state = (zeros, zeros) if kind == "LSTM" else zeros
+    loss_of = lambda states: ((states[0] if kind == "LSTM" else states) * dh).sum()  # noqa: E731
+    measure = recipe("jax-gradients").gradient_norms
+    found = measure(jax_cell(jax, kind), network.parameters(), state, x, loss_of)
+    found = found if kind == "LSTM" else (found,)
+    expected = total_gradients(network, x, network.forward(x), dh)
+    for numbers, name in zip(found, expected, strict=True):
+        assert_close(np.array(numbers), norms(expected[name]), 1e-9)
+
+
+def jax_parameters(kind, seed=0):
+    rng = np.random.default_rng(seed)
+    layers = {f"layer_{n}": weights(kind, 4, 4, rng).parameters() for n in range(2)}
+    return {"rnn": layers, "readout": {"W": rng.normal(size=(2, 4)), "b": rng.normal(size=16)}}
+
+
+@every_kind
+def test_jax_blocks(kind):
+    import_jax()
+    parameters = jax_parameters(kind)
+    found = recipe("jax-blocks").recurrent_blocks(parameters)
+    expected = {}
+    for layer, part in parameters["rnn"].items():
+        for gate, block in enumerate(split(part["W_h"])):
+            expected[f"['rnn']['{layer}']['W_h'] block {gate}"] = spectral_radius(block), spectral_norm(block)
+    assert found.keys() == expected.keys()
+    for name, numbers in expected.items():
+        np.testing.assert_allclose(found[name], numbers, rtol=1e-10)
+
+
+@every_seed
+@pytest.mark.parametrize("threshold", [0.5, 1e3])
+def test_jax_clip(threshold, seed):
+    jax = import_jax()
+    gradients = jax_parameters("LSTM", seed)["rnn"]["layer_0"]
+    clipped, norm = jax.jit(recipe("jax-clip").clip)(gradients, threshold)
+    expected, expected_norm = clip_by_norm(gradients, threshold)
+    np.testing.assert_allclose(norm, expected_norm, rtol=1e-12)
+    for name, array in expected.items():
+        assert_close(np.array(clipped[name]), array, 1e-10)
+
+
+def test_jax_clip_at_the_ends_of_the_range():
+    jnp = import_jax().numpy
+    clip = recipe("jax-clip").clip
+    clipped, norm = clip({"a": jnp.array([3e20, 4e20], jnp.float32)}, 10.0)
+    np.testing.assert_allclose(clipped["a"], [6, 8], rtol=1e-6)
+    np.testing.assert_allclose(norm, 5e20, rtol=1e-6)
+    for bad in (np.nan, np.inf):
+        clipped, norm = clip({"a": jnp.array([bad, 1.0]), "b": jnp.ones(2)}, 10.0)
+        assert not np.isfinite(norm) and not clipped["a"].any() and not clipped["b"].any()
+    clipped, norm = clip({"a": jnp.zeros(2)}, 10.0)
+    assert norm == 0 and not clipped["a"].any()
+
+
+def test_jax_quantile():
+    jax = import_jax()
+    rng = np.random.default_rng(0)
+    given = {"a": rng.normal(size=3)}
+    tools = recipe("jax-quantile", jnp=jax.numpy, gradients=given)
+    assert len(tools.recent) == 1000 and np.isfinite(tools.recent).sum() == 1
+    np.testing.assert_allclose(tools.gradients["a"], given["a"])
+    clip, recent, history = jax.jit(tools.clip_to_quantile), jax.numpy.full(50, np.nan), []
+    for number in range(120):
+        gradients = {"a": rng.normal(size=3), "b": rng.normal(size=(2, 2))}
+        clipped, recent, norm = clip(gradients, recent, number)
+        history.append(float(global_norm(gradients)))
+        np.testing.assert_allclose(norm, history[-1], rtol=1e-12)
+        expected, _ = clip_by_norm(gradients, float(np.quantile(history[-50:], 0.9)))
+        for name, array in expected.items():
+            np.testing.assert_allclose(clipped[name], array, rtol=1e-9)
+    before = np.array(recent)
+    clipped, recent, _ = clip({"a": np.full(3, np.nan), "b": np.ones((2, 2))}, recent, 120)
+    np.testing.assert_array_equal(recent, before)
+    assert not clipped["a"].any() and not clipped["b"].any()
+
+
+def test_jax_forget_bias():
+    jax = import_jax()
+    parameters = jax.tree.map(jax.numpy.array, jax_parameters("LSTM") | {"other": jax_parameters("GRU")})
+    changed = recipe("jax-forget").set_forget_bias(parameters, 2.5)
+    for layer, part in changed["rnn"].items():
+        before = np.array(parameters["rnn"][layer]["b"])
+        assert (LSTM(*(np.array(part[n]) for n in ("W_x", "W_h", "b"))).b[4:8] == 2.5).all()
+        np.testing.assert_array_equal(np.delete(part["b"], slice(4, 8)), np.delete(before, slice(4, 8)))
+    for name in ("other", "readout"):
+        same = jax.tree.map(lambda a, b: bool((a == b).all()), changed[name], parameters[name])
+        assert all(jax.tree.leaves(same))
+    del parameters["rnn"]["layer_0"]["b"]
+    with pytest.raises(KeyError):
+        recipe("jax-forget").set_forget_bias(parameters, 2.5)
+
+
+def test_jax_orthogonal():
+    jax = import_jax()
+    W = np.array(recipe("jax-orthogonal").orthogonal_gates(jax.random.key(0), 4, 64, gain=1.5), float)
+    assert W.shape == (256, 64)
+    assert_orthogonal(split(W), 1.5, 1e-5)
+    whole = np.array(jax.nn.initializers.orthogonal()(jax.random.key(0), (256, 64)))
+    np.testing.assert_allclose(whole.T @ whole, np.eye(64), atol=1e-5)
+    np.testing.assert_allclose([np.linalg.norm(block) / 8 for block in split(whole)], 0.5, atol=0.05)
+
+
+@every_seed
+@every_kind
+def test_jax_chunks(kind, seed):
+    jax = import_jax()
+    rng = np.random.default_rng(seed)
+    network, cell = weights(kind, 3, 4, rng), jax_cell(jax, kind)
+    parameters = {name: jax.numpy.array(array) for name, array in network.parameters().items()}
+    x, dh = rng.normal(size=(11, 2, 3)), rng.normal(size=(11, 2, 4))
+
+    def loss_of(parameters, state, x, y):
+        def step(state, x_t):
+            state = cell(parameters, state, x_t)
+            return state, state[0] if kind == "LSTM" else state
+
+        state, h = jax.lax.scan(step, state, x)
+        return (h * y).sum(), state
+
+    zeros = jax.numpy.zeros((2, 4))
+    state = (zeros, zeros) if kind == "LSTM" else zeros
+    train = recipe("jax-chunks").train_in_chunks
+    trained, state, losses = train(loss_of, parameters, state, x, dh, k=4, rate=0.05)
+    expected, ends = chunks_of(network, x, dh, 4, 0.05)
+    np.testing.assert_allclose(losses, expected, rtol=1e-9)
+    for part, end in zip(jax.tree.leaves(state), ends.values(), strict=True):
+        assert_close(np.array(part), end, 1e-9)
+    for name, parameter in network.parameters().items():
+        assert_close(np.array(trained[name]), parameter, 1e-9)
+
+
+def test_jax_stop_gradient_cuts_where_the_package_does():
+    """Within one scan over two chunks: the first chunk hears of its own losses alone."""
+    jax = import_jax()
+    rng = np.random.default_rng(0)
+    network, cell = weights("LSTM", 3, 4, rng), jax_cell(jax, "LSTM")
+    x, dh = rng.normal(size=(8, 2, 3)), rng.normal(size=(8, 2, 4))
+
+    def loss(x):
+        def step(state, now):
+            x_t, first = now
+            state = jax.tree.map(lambda s: jax.numpy.where(first, jax.lax.stop_gradient(s), s), state)
+            state = cell(network.parameters(), state, x_t)
+            return state, state[0]
+
+        zeros = jax.numpy.zeros((2, 4))
+        return (jax.lax.scan(step, (zeros, zeros), (x, np.arange(8) == 4))[1] * dh).sum()
+
+    found = np.array(jax.grad(loss)(x))
+    before = network.forward(x[:4])
+    after = network.forward(x[4:], before.h[-1], before.c[-1])
+    expected = [network.backward(x[:4], before, dh[:4]).x, network.backward(x[4:], after, dh[4:]).x]
+    assert_close(found, np.concatenate(expected), 1e-9)
