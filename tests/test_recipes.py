@@ -746,11 +746,11 @@ def test_keras_clip(keras):
         model.train_on_batch(x, y)
         jax.effects_barrier()
         expected, norm = clip_by_norm(gradients, 0.01)
-        np.testing.assert_allclose(seen, [norm], rtol=1e-9)
+        np.testing.assert_allclose(seen, [norm], rtol=1e-6)
         if option == "clipnorm":
             expected = {name: clip_by_norm(g, 0.01)[0] for name, g in gradients.items()}
         for old, new, step in zip(before, model.trainable_variables, expected.values(), strict=True):
-            assert_close(old - new.numpy(), step, 1e-9)
+            assert_close(old - new.numpy(), step, 1e-6)
 
 
 def compiled(keras):
