@@ -99,19 +99,15 @@ def test_functions_are_short():
     assert count >= 25
 
 
-def test_blocks_with_functions_import_what_they_use():
+def test_blocks_import_what_they_use():
+    """Each by itself, so that it can be copied alone."""
+    modules = {"np", "torch", "jax", "jnp", "keras", "re", "functools", "PackedSequence", "deque"}
     for block in (block for blocks in sections().values() for block in blocks):
-        tree = ast.parse(block)
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        if any(isinstance(node, ast.FunctionDef) for node in tree.body):
-            bound = {
-                alias.asname or alias.name
-                for n in ast.walk(tree)
-                for alias in getattr(n, "names", [])
-                if not isinstance(alias, str)
-            }
-            for name in ("np", "torch", "jax", "jnp", "keras", "re", "functools", "PackedSequence", "deque"):
-                assert (name in names) <= (name in bound), name
+        nodes = list(ast.walk(ast.parse(block)))
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        bound = {alias.asname or alias.name for node in imports for alias in node.names}
+        assert modules & used <= bound
 
 
 def test_the_table_leads_to_every_recipe():
@@ -727,7 +723,7 @@ def test_keras_blocks(keras, kind):
 def test_keras_clip(keras):
     """All variables together, recorded before; `clipnorm` clips each by itself."""
     jax = import_jax()
-    done = recipe("keras-clip", keras=keras, jax=jax, **compiled(keras))
+    done = recipe("keras-clip", **compiled(keras))
     assert done.optimizer.global_clipnorm == 1.0 and done.optimizer.clipnorm is None
     assert len(done.norms) == 2  # two batches
     for option in ("global_clipnorm", "clipnorm"):
@@ -853,7 +849,7 @@ def test_keras_chunks(keras, kind):
 
 @keras_warns
 def test_keras_chunks_of_the_model_on_the_page(keras):
-    done = recipe("keras-chunks", keras=keras, np=np, I=3, H=4, B=2)
+    done = recipe("keras-chunks", I=3, H=4, B=2)
     x = np.random.default_rng(0).normal(size=(7, 2, 3))
     network = recipe("keras-weights").from_keras(done.lstm)
     _, h, c = done.model([batch_first(x), *done.zeros])
@@ -1039,7 +1035,7 @@ def test_jax_quantile():
     jax = import_jax()
     rng = np.random.default_rng(0)
     given = {"a": rng.normal(size=3)}
-    tools = recipe("jax-quantile", jnp=jax.numpy, gradients=given)
+    tools = recipe("jax-quantile", gradients=given)
     assert len(tools.recent) == 1000 and np.isfinite(tools.recent).sum() == 1
     np.testing.assert_allclose(tools.gradients["a"], given["a"])
     clip, recent, history = jax.jit(tools.clip_to_quantile), jax.numpy.full(50, np.nan), []
