@@ -92,7 +92,7 @@ def read(network) -> Found:
     if type(network) in GATES:
         return Found([_of_ours(network, "network")])
     if isinstance(network, list | tuple) and network and all(type(part) in GATES for part in network):
-        return Found([_of_ours(part, f"layer {i}", layer=i) for i, part in enumerate(network)])
+        return Found([_of_ours(p, _name(i, len(network)), layer=i) for i, p in enumerate(network)])
     if callable(getattr(network, "get_weights", None)) and hasattr(network, "weights"):
         return _from_keras_model(network, found)  # before PyTorch, which Keras can stand on
     if callable(getattr(network, "named_modules", None)) and callable(getattr(network, "state_dict", None)):
@@ -114,6 +114,11 @@ def read(network) -> Found:
     for name, array in parameters.items():
         check_dtype(f"network.parameters()[{name!r}]", array, None)
     return Found([Cell("network", "", 0, False, network, parameters, 0)])
+
+
+def _name(layer, cells):
+    """Return the name of a cell that its program gives none: alone it is the network."""
+    return f"layer {layer}" if cells > 1 else "network"
 
 
 def _of_ours(network, where, layer=0):
@@ -245,8 +250,8 @@ def _from_arrays(arrays, found, known):
             where = place[0].rstrip("./_ ") if pattern is KERAS or len(groups) > 1 else ""
             if "stacked" not in where:
                 where = re.sub(r"(?<=.)/\w+_cell$", "", where)  # Keras names the layer, and its cell
-            if pattern is not KERAS and (len(parts) > len(groups) or not where):
-                where = f"{where} layer {layer}".strip()
+            if not where or (pattern is not KERAS and len(parts) > len(groups)):
+                where = f"{where} {_name(layer, len(parts))}".strip()
             where += ", backward" if reverse else ""
             activation, batch_first = known.get(place[0], ("tanh", False))
             cell = build(where, part, activation, found)
@@ -411,7 +416,7 @@ def _cell(where, gates, arrays, problem, found, activation="tanh"):
 
 def _from_list(arrays, found):
     """Read the list that Keras's get_weights returns: kernel, recurrent kernel, bias, layer after layer."""
-    i, left, last = 0, 0, None
+    i, left, read_so_far = 0, 0, []
     while i < len(arrays):
         pair = arrays[i : i + 2]
         shapes = [array.shape for array in arrays[i : i + 4]]
@@ -433,16 +438,20 @@ def _from_list(arrays, found):
                 bias = arrays[i] if has_bias else np.zeros(shapes[0], recurrent.dtype)
                 i += has_bias
                 # The second direction of a layer reads what the first reads; the next layer reads H numbers.
-                back = (
-                    last is not None and not last.reverse and last.arrays["W_x"].shape[1] == len(kernel) != H
-                )
-                layer = 0 if last is None else last.layer + (not back)
-                where = f"layer {layer}" + ", backward" * back
-                last = _from_keras(where, gates, kernel, recurrent, bias, found)
-                last.layer, last.reverse = layer, back
-                found.cells.append(last)
+                layer, back = 0, False
+                if read_so_far:
+                    below, reverse, (read_by_last, *_) = read_so_far[-1]
+                    back = not reverse and len(read_by_last) == len(kernel) != H
+                    layer = below + (not back)
+                read_so_far.append((layer, back, (kernel, recurrent, bias)))
                 continue
         i, left = i + 1, left + 1
+    for layer, back, (kernel, recurrent, bias) in read_so_far:
+        where = _name(layer, len(read_so_far)) + ", backward" * back
+        gates = recurrent.shape[1] // len(recurrent)
+        cell = _from_keras(where, gates, kernel, recurrent, bias, found)
+        cell.layer, cell.reverse = layer, back
+        found.cells.append(cell)
     if not found.cells:
         shapes = _listed([str(a.shape) for a in arrays]) or "none"
         raise ValueError(

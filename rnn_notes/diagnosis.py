@@ -31,10 +31,12 @@ from rnn_notes._growth import EXACT, KINDS, MOST, growth, growth_of_inputs
 from rnn_notes._weights import as_array, read
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM
-from rnn_notes.report import Block, Finding, Measurement, Report
+from rnn_notes.report import CLIPPED, Block, Finding, Measurement, Report
 from rnn_notes.rnn import RNN
 from rnn_notes.spectrum import eigenvalues, spectral_norm
 
+# Of ‖W‖: a departure is the root of a difference, in which rounding of 1e-16 becomes 1e-8.
+ROUNDING = 1e-7
 STEPS, SEQUENCES = 100, 4  # of the input that is drawn if none is given; of a given one, so many are carried
 
 
@@ -119,7 +121,9 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
         seen.notes.append(
             "measured on drawn input, of three kinds; the answer depends on it, so give x, your own"
         )
-    return Report(
+    if loss is not None and not seen.loss_gradient:
+        seen.notes.append("the gradient of the loss could not be measured")
+    report = Report(
         tuple(merged(seen.findings)),
         tuple(seen.measurements),
         tuple(block for cell in found.cells for block in _blocks(cell)),
@@ -128,6 +132,10 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
         seen.loss_gradient,
         seen.complete,
     )
+    if report.verdict != "healthy":
+        return report
+    arrives = "a gradient that arrives is not yet information that arrives: a state can have lost its input"
+    return replace(report, notes=(*report.notes, arrives))
 
 
 @dataclass
@@ -152,9 +160,10 @@ class _Seen:
         self.findings += of_history(norms, numbers.get("threshold"), getattr(history, "outcome", ""))
         if clipped.size:
             numbers["clip rate"] = clipped.mean()
-            if clipped.mean() > 0.9:
+            if clipped.mean() > CLIPPED:
                 self.notes.append(
-                    "nearly all updates were clipped: all steps have one length, the rate times the threshold"
+                    "nearly all updates were clipped: of plain SGD such steps have one length, the rate times "
+                    "the threshold; of Adam, or with momentum, they have not"
                 )
         return {name: float(number) for name, number in numbers.items()}
 
@@ -419,6 +428,8 @@ def _blocks(cell):
             values = abs(eigenvalues(W))
             # As henrici, without its eigenvalues once more.
             departure = max(np.sum(W * W) - np.sum(values**2), 0.0) ** 0.5
+            if departure < ROUNDING * np.sum(W * W) ** 0.5:
+                departure = 0.0
             numbers = [float(largest * number) for number in (values[0], spectral_norm(W), departure)]
         blocks.append(Block(cell.where, f"W_h{letter}", *numbers))
     return blocks

@@ -1,9 +1,10 @@
 """What `diagnose` returns: measurements, what they show, and one verdict in words."""
 
 from base64 import b64encode
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from math import isfinite
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,7 @@ VERDICTS = {
 # The place of each finding in the lectures; for a network with gates, its own if it has one.
 LINKS = {
     "not finite": "clipping.html#not-finite",
-    "dead units": "sigmoid.html#zero-slopes",
+    "dead units": "wont_train.html#see-dead",
     "chaotic": "initialization.html#saturated-explodes",
     "exploding": "clipping.html#threshold",
     "saturated": "initialization.html#saturated-slopes",
@@ -51,6 +52,8 @@ LINKS = {
     ("forgets", "GRU"): "gru.html#gru-mean",
     ("vanishing", "GRU"): "gru.html#gru-whole-step",
 }
+
+CLIPPED = 0.9  # a clip rate above is one of nearly all updates
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Block:
     where, name : str
         The layer and direction; ``"W_h"``, or with the letter of its gate.
     radius, norm, departure : float
-        ρ, ‖·‖₂ and Henrici's departure from normality; NaN if it is not finite.
+        ρ, ‖·‖₂ and Henrici's departure from normality, 0 where it is rounding; NaN if it is not finite.
 
     Examples
     --------
@@ -245,7 +248,8 @@ class Report:
         if self._worst:
             return self._worst.action
         if self.complete:
-            return "nothing wrong with its gradients at the start: look elsewhere"
+            first = "look at the threshold and the learning rate first; " if self._clips else ""
+            return f"{first}nothing wrong with its gradients at the start: look elsewhere"
         return "give what the notes name, and diagnose again"
 
     @property
@@ -253,12 +257,19 @@ class Report:
         """What would prove the verdict."""
         if self._worst:
             return self._worst.proof
+        if self._clips:
+            return "with a threshold of half the average norm, the loss must fall faster, or this was not it"
         return "diagnose it on your own input, and again after some training: both change the answer"
 
     @property
     def link(self) -> str:
-        """The place in the lectures; empty if nothing was found."""
-        return self._worst.link if self._worst else ""
+        """The place in the lectures; empty if nothing was found, and nearly nothing clipped."""
+        return self._worst.link if self._worst else "wont_train.html#see-clips" if self._clips else ""
+
+    @property
+    def _clips(self):
+        """Whether nothing else was found, and training clipped nearly all updates."""
+        return self.verdict == "healthy" and self.training.get("clip rate", 0) > CLIPPED
 
     @property
     def _worst(self):
@@ -268,6 +279,9 @@ class Report:
         """Return the verdict, what to do and what would prove it, and then all else that was seen."""
         worst = self._worst
         first = _sentence(worst) if worst else f"{self.verdict}: {VERDICTS[self.verdict]}."
+        if self._clips:
+            rate = int(100 * self.training["clip rate"])  # 100% are all
+            first = f"{self.verdict}, but training clipped {rate}% of its updates: {VERDICTS[self.verdict]}."
         lines = [first, f"Next: {self.action}.", f"Proof: {self.proof}."]
         lines += [f"See {self.link}."] if self.link else []
         return lines, [_sentence(finding) for finding in self.findings if finding is not worst]
@@ -292,17 +306,23 @@ class Report:
             rows = [(b.where, b.name, b.radius, b.norm, b.departure) for b in self.blocks]
             columns = {"layer": "", "matrix": "", "ρ": ".3g", "‖·‖₂": ".3g", "departure": ".3g"}
             yield "Recurrent matrices", table(columns, rows)
+        if self.loss_gradient:
+            columns = {"layer": "", "first step": ".3g", "last step": ".3g", "least": ".3g", "most": ".3g"}
+            rows = [(where, n[0], n[-1], n.min(), n.max()) for where, n in self.loss_gradient.items()]
+            yield "Gradient of the loss for the input of the top layer", table(columns, rows)
         if self.training:
-            yield "Training", table({"of the gradient norms": "", "value": ".3g"}, self.training.items())
+            names = {"threshold": "threshold to begin with"}
+            rows = [(names.get(name, name), number) for name, number in self.training.items()]
+            yield "Training", table({"of the gradient norms": "", "value": ".3g"}, rows)
 
     def __repr__(self) -> str:
         verdict, others = self._sentences()
-        parts = ["\n".join(verdict)]
+        parts = ["\n".join(_wrapped(sentence) for sentence in verdict)]
         if others:
-            parts.append("Also seen\n" + "\n".join(f"- {sentence}" for sentence in others))
+            parts.append("\n".join(["Also seen", *(_wrapped(f"- {sentence}") for sentence in others)]))
         parts += [f"{title}\n{body!r}" for title, body in self._tables()]
         if self.notes:
-            parts.append("Notes\n" + "\n".join(f"- {note}" for note in self.notes))
+            parts.append("\n".join(["Notes", *(_wrapped(f"- {note}") for note in self.notes)]))
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
@@ -317,7 +337,7 @@ class Report:
             parts.append(self._image())
         parts += [f"<p>{title}</p>\n{body._repr_html_()}" for title, body in self._tables()]
         if self.notes:
-            parts.append(_list(self.notes))
+            parts.append("<p>Notes</p>\n" + _list(self.notes))
         return "\n".join(parts)
 
     def figure(self) -> "Figure":
@@ -402,6 +422,12 @@ def _sentence(finding):
     return f"{finding.name}, {finding.where}: {finding.what}{on}."
 
 
+def _wrapped(sentence):
+    """Return a sentence in lines of at most 80 characters; a name or an address stays whole."""
+    indent = "  " * sentence.startswith("- ")
+    return fill(sentence, 80, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def _list(sentences):
     return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
 
@@ -420,16 +446,19 @@ def _plain(value):
 
 def _gradients(measurements) -> Table:
     columns = {"layer": "", "input": "", "steps": "d", "best": "", "typical": "", "1/1000 left after": ""}
-    columns |= {"Lyapunov rate": "", "φ′ takes": "", "W_h gives": "", "saturated": ".0%", "dead": ".0%"}
+    columns |= {"Lyapunov rate": "", "φ′ leaves": "", "W_h gives": "", "saturated": ".0%", "dead": ".0%"}
     rows = []
     for m in measurements:
         least = "" if m.exact else "≥ "
         split = ["" if factor is None else f"{factor:.3g}" for factor in (m.slopes, m.matrix)]
         left = "not yet" if m.steps is None else str(m.steps)
-        rate = f"{m.rate:.3g} ± {m.spread:.1g}"
+        # Over as many steps as are measured, what is less is no growth, and rounding.
+        rate, spread = (number if abs(number) > 1e-6 else 0.0 for number in (m.rate, m.spread))
+        rate = f"{rate:.3g} ± {spread:.1g}" if rate or spread else "0"
         ends = (least + _power(m.best[-1]), _power(m.typical[-1]))
         rows.append((m.where, m.input, len(m.best) - 1, *ends, left, rate, *split, m.saturated, m.dead))
-    return table(columns, rows)
+    shown = table(columns, rows)
+    return replace(shown, numeric=(False, False) + (True,) * (len(columns) - 2))  # with ≥ and ± beside them
 
 
 def _power(exponent) -> str:
