@@ -134,7 +134,10 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
     )
     if report.verdict != "healthy":
         return report
-    arrives = "a gradient that arrives is not yet information that arrives: a state can have lost its input"
+    arrives = (
+        "a gradient that arrives is not yet information that arrives: those of single sequences can have "
+        "nothing in common"
+    )
     return replace(report, notes=(*report.notes, arrives))
 
 
@@ -162,8 +165,8 @@ class _Seen:
             numbers["clip rate"] = clipped.mean()
             if clipped.mean() > CLIPPED:
                 self.notes.append(
-                    "nearly all updates were clipped: of plain SGD such steps have one length, the rate times "
-                    "the threshold; of Adam, or with momentum, they have not"
+                    "nearly all updates were clipped: of plain SGD such steps have one length, the rate "
+                    "times the threshold; of Adam, or with momentum, they have not"
                 )
         return {name: float(number) for name, number in numbers.items()}
 

@@ -3,7 +3,6 @@
 import os
 import re
 from importlib.util import find_spec
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +13,15 @@ from rnn_notes import diagnose
 PAGE = ROOT / "docs" / "case.md"
 
 
-def program(units, old="", new=""):
-    """Return what the page's first cell defines, without its runs, for so many units, one part replaced."""
+def program(units, *changes):
+    """Return what the page's first cell defines, without its runs, for so many units, parts replaced."""
     definitions, _, runs = shown(PAGE)[0].partition("\nbefore = ")
-    assert runs and old in definitions
+    assert runs
+    for old, new in changes:
+        assert old in definitions
+        definitions = definitions.replace(old, new)
     names = {}
-    exec(definitions.replace(old, new) if old else definitions, names)
+    exec(definitions, names)
     names["H"] = units
     return names
 
@@ -42,9 +44,26 @@ def test_the_case_does_not_hang_on_its_seeds_or_its_size(units):
 @pytest.mark.deep
 @pytest.mark.parametrize("change", [{}, {"recurrent": 1.6}])
 def test_ten_times_the_updates_change_nothing(change):
-    names = program(40, "steps=200", "steps=2000")
+    names = program(40, ("steps=200", "steps=2000"))
     for seed in range(5):
         assert names["train"](seed, **change).loss[-500:].mean() > names["guessing"]
+
+
+@pytest.mark.deep
+def test_how_it_goes_at_other_lengths():
+    short = program(40, ("T, H, f, guessing = 30", "T, H, f, guessing = 10"))
+    long = program(40, ("T, H, f, guessing = 30", "T, H, f, guessing = 60"), ("steps=200", "steps=600"))
+    assert {short["train"](seed).outcome for seed in range(5)} == {"solved"}
+    assert {long["train"](seed, embedding=0.1).outcome for seed in range(5)} == {"solved", "steps"}
+
+
+def test_a_gradient_that_arrives_has_to_have_something_in_common():
+    names = program(40)
+    exec(next(cell for cell in shown(PAGE) if "def in_common" in cell).partition("\nchanges = ")[0], names)
+    for seed in range(5, 10):
+        shared = {scale: names["in_common"](seed, recurrent=scale) for scale in (1, 1.6)}
+        assert max(shared.values()) < 0.003
+        assert names["in_common"](seed, embedding=0.1) > 0.01
 
 
 def blocks(word):
@@ -61,7 +80,7 @@ def test_the_program_in_pytorch(tmp_path, monkeypatch):
     (written,), (ask,), (saved,) = blocks("nn.init"), blocks("torch.randint"), blocks("torch.save")
     for seed in range(5):
         torch.manual_seed(seed)
-        names = {"torch": torch, "nn": torch.nn, "diagnose": diagnose}
+        names = {}
         exec(written, names)
         for bias in (names["rnn"].bias_ih_l0, names["rnn"].bias_hh_l0):
             torch.nn.init.zeros_(bias)
@@ -90,9 +109,9 @@ def keras_itself(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
 def test_the_code_for_keras(monkeypatch):
-    keras = keras_itself(monkeypatch)
+    keras_itself(monkeypatch)
     (block,) = blocks("keras.Sequential")
-    names = {"keras": keras, "np": np, "diagnose": diagnose}
+    names = {}
     exec(block, names)
     assert diagnose(names["model"]).complete and diagnose(names["model"].get_weights()).complete
 
@@ -108,10 +127,9 @@ def test_an_embedding_of_keras_is_35_times_as_small(monkeypatch):
 
 
 def test_the_code_for_safetensors(tmp_path, monkeypatch):
-    numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
     monkeypatch.chdir(tmp_path)
     (block,) = blocks("save_file")
-    names = {"weights": program(40)["build"](0)[1].parameters(), "diagnose": diagnose}
-    names["safetensors"] = SimpleNamespace(numpy=numpy)
+    names = {"network": program(40)["build"](0)[1]}
     exec(block, names)
     assert (tmp_path / "rnn.safetensors").exists()

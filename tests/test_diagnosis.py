@@ -1139,12 +1139,130 @@ def test_a_report_in_words_tables_and_json(name):
     report, verdict = report_on(name, 16, 0)
     text = repr(report)
     assert text.startswith(verdict)
+    unwrapped = " ".join(text.split())
     for said in (report.action, report.proof, *(finding.what for finding in report.findings), *report.notes):
-        assert said in text
+        assert said in unwrapped
+    tables = {line for _, body in report._tables() for line in repr(body).splitlines()}
+    assert all(len(line) <= 80 for line in text.splitlines() if line not in tables)
     assert f"<strong>{verdict}" in report._repr_html_()
     plain = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert plain["verdict"] == verdict
     assert len(plain["measurements"]) == len(report.measurements)
+
+
+HEALTHY = lstm(4, np.random.default_rng(0), f=5)
+
+
+def test_what_is_sent_back_and_what_is_left_are_not_mixed_up():
+    html = report_on("orthogonal times 0.8", 8, 0)[0]._repr_html_()
+    assert "φ′ leaves" in html
+    assert "W_h gives" in html
+    assert "takes" not in html
+
+
+@pytest.mark.parametrize("name", ["orthogonal times 0.8", "LSTM, open", "chaos"])
+def test_numbers_of_a_report_do_not_wrap(name):
+    report, _ = report_on(name, 100, 0)
+    for _, body in report._tables():
+        for row in body.rows:
+            for entry, number in zip(row, body.numeric, strict=True):
+                assert number or not re.match(r"(≥ )?-?\d", entry), f"{entry}, {body}"
+
+
+def test_the_notes_have_a_heading_in_a_notebook_too():
+    assert "<p>Notes</p>\n<ul>" in diagnose(HEALTHY)._repr_html_()
+
+
+@pytest.mark.parametrize("H", [1, 2, 8, 40, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_is_shown_as_0(H, dtype):
+    rng = np.random.default_rng(0)
+    Q = orthogonal(H, rng).astype(dtype)
+    for scale in (1.0, 1e-3, 1e3):
+        assert diagnose({"W_h": dtype(scale) * Q, "W_x": np.zeros((H, 3), dtype)}).blocks[0].departure == 0
+    report = diagnose(RNN(np.ones((H, 3), dtype), Q, np.zeros(H, dtype), "identity"), np.ones((40, 2, 3)))
+    rows = dict(report._tables())["Gradients"]
+    assert rows.rows[0][rows.headings.index("Lyapunov rate")] == "0"
+    sheared = Q + dtype(1e-3) * np.eye(H, k=1, dtype=dtype)
+    assert H == 1 or diagnose({"W_h": sheared, "W_x": np.zeros((H, 3), dtype)}).blocks[0].departure > 1e-5
+
+
+def test_a_loss_is_seen_in_the_report():
+    network, x = random_network(LSTM, 4, np.random.default_rng(0)), np.ones((12, 2, 3))
+    assert "Gradient of the loss" not in repr(diagnose(network, x))
+    report = diagnose(network, x, loss=lambda h: (0.5 * np.sum(h[-1] ** 2), h[-1]))
+    norms = report.loss_gradient["network"]
+    row = ("network", *(f"{n:.3g}" for n in (norms[0], norms[-1], norms.min(), norms.max())))
+    assert row in next(body for title, body in report._tables() if title.startswith("Gradient of the")).rows
+    assert "Gradient of the loss" in repr(report)
+    assert "Gradient of the loss" in report._repr_html_()
+
+
+def test_a_loss_that_could_not_be_used_is_named():
+    weights = torch_names(lstm(4, np.random.default_rng(0)), 0)
+    weights |= {
+        "weight_hh_l1": np.ones((16, 2)),
+        "weight_ih_l1": np.ones((16, 4)),
+        "weight_hr_l1": np.ones((2, 4)),
+    }
+    report = diagnose(weights, np.ones((12, 2, 3)), loss=lambda h: (1.0, h))
+    assert report.loss_gradient == {}
+    assert "the gradient of the loss could not be measured" in report.notes
+
+
+def test_a_threshold_is_one_to_begin_with():
+    report = diagnose(HEALTHY, history=[1.0, 2.0])
+    assert report.training["threshold"] == 0.75
+    assert ("threshold to begin with", "0.75") in dict(report._tables())["Training"].rows
+
+
+def test_one_network_has_one_name(tmp_path):
+    network, x = random_network(LSTM, 4, np.random.default_rng(0)), np.ones((12, 2, 3))
+    np.savez(tmp_path / "a.npz", **network.parameters())
+    kernel, recurrent, bias = keras_arrays(network)
+    by_name = {"kernel": kernel, "recurrent_kernel": recurrent, "bias": bias}
+    for form in (
+        network,
+        [network],
+        network.parameters(),
+        tmp_path / "a.npz",
+        torch_names(network, 0),
+        [kernel, recurrent, bias],
+        by_name,
+    ):
+        report = diagnose(form, x)
+        assert {m.where for m in report.measurements} == {"network"}
+
+
+def test_healthy_says_that_a_gradient_is_not_yet_information():
+    note = "a gradient that arrives is not yet information that arrives"
+    assert any(note in said for said in diagnose(HEALTHY).notes)
+    for name in ("PyTorch's default", "chaos", "a NaN"):
+        assert not any(note in said for said in report_on(name, 16, 0)[0].notes)
+
+
+def clipping(rate, network=HEALTHY):
+    clipped = np.arange(100) < 100 * rate
+    return diagnose(network, history=SimpleNamespace(gradient_norm=np.ones(100), clipped=clipped))
+
+
+def test_healthy_does_not_hide_that_training_clips():
+    report = clipping(0.97)
+    assert report.verdict == "healthy"
+    for text in (repr(report), re.sub("<.*?>", "", report._repr_html_())):
+        assert text.startswith("healthy, but training clipped 97% of its updates")
+    assert report.action.startswith("look at the threshold and the learning rate first; nothing wrong with")
+    assert report.link
+    rate = SimpleNamespace(gradient_norm=np.full(3, 2.0), clipped=np.ones(3, bool))
+    assert "clipped 100% of" in repr(diagnose(HEALTHY, history=rate))
+    (note,) = [note for note in report.notes if "clipped" in note]
+    assert "of plain SGD" in note
+    assert "of Adam, or with momentum, they have not" in note
+    for seldom in (clipping(0.9), diagnose(HEALTHY)):
+        assert repr(seldom).startswith("healthy: ")
+        assert (seldom.action, seldom.link) == (report.action.partition("; ")[2], "")
+    ill = clipping(0.97, lstm(4, np.random.default_rng(0), f=-5))
+    assert repr(ill).startswith("forgets, network: ")
 
 
 def test_healthy_says_to_look_elsewhere():
@@ -1166,6 +1284,19 @@ def test_a_report_has_a_figure():
         report_on("a NaN", 4, 0)[0].figure()
 
 
+SAYS = {  # what the place of a finding must speak of
+    "not finite": "NaN",
+    "dead units": "ReLU.* dead",
+    "chaotic": "satur|chao|explod|every term",
+    "exploding": "explo|clip|grow|every term",
+    "saturated": "satur|limit|gate",
+    "transient growth": "normal",
+    "forgets": "forget|gate|mean",
+    "vanishing": "edge|vanish|step",
+    "forget bias": "bias",
+}
+
+
 def test_every_verdict_and_every_link_is_there():
     from rnn_notes.report import LINKS
 
@@ -1175,9 +1306,15 @@ def test_every_verdict_and_every_link_is_there():
         "not measured",
     } | {"forget bias"}
     docs = Path(__file__).parents[1] / "docs"
-    for link in LINKS.values():
+    for key, link in LINKS.items():
         page, _, anchor = link.partition("#")
-        assert f"\n({anchor})=\n" in (docs / page.replace(".html", ".md")).read_text(encoding="utf-8"), link
+        text = (docs / page.replace(".html", ".md")).read_text(encoding="utf-8")
+        _, found, place = text.partition(f"\n({anchor})=\n")
+        assert found, link
+        place = re.split(r"\n\([\w-]+\)=\n#", place)[0]
+        assert re.search(SAYS[key if isinstance(key, str) else key[0]], place), f"{key}, {link}"
+    assert clipping(1.0).link == "wont_train.html#see-clips"
+    assert "\n(see-clips)=\n" in (docs / "wont_train.md").read_text(encoding="utf-8")
 
 
 # The command.
@@ -1198,7 +1335,7 @@ def test_the_command(tmp_path):
     np.save(tmp_path / "x.npy", rng.normal(size=(30, 2, 3)))
     code, out, err = run("diagnose", tmp_path / "bad.npz")
     assert (code, err) == (1, "")
-    assert out.startswith("vanishing, layer 0: ")
+    assert out.startswith("vanishing, network: ")
     code, out, err = run("diagnose", tmp_path / "good.npz", "--input", tmp_path / "x.npy", "--json")
     assert (code, err) == (0, "")
     assert [m["input"] for m in json.loads(out)["measurements"]] == ["x"]
