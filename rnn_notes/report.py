@@ -1,5 +1,6 @@
 """What `diagnose` returns: measurements, what they show, and one verdict in words."""
 
+import re
 from base64 import b64encode
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
@@ -327,7 +328,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         verdict, others = self._sentences()
-        first, *rest = map(escape, verdict)
+        first, *rest = map(_html, verdict)
         if self.link:
             rest[-1] = f'See <a href="{escape(self.link)}">{escape(self.link)}</a>.'
         parts = [f"<p><strong>{first}</strong><br>\n" + "<br>\n".join(rest) + "</p>"]
@@ -428,8 +429,13 @@ def _wrapped(sentence):
     return fill(sentence, 80, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
+def _html(sentence):
+    """Return a sentence as HTML, in which no line ends within a number."""
+    return re.sub(r"\d[\d.]*e-\d+", r'<span style="white-space: nowrap">\g<0></span>', escape(sentence))
+
+
 def _list(sentences):
-    return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_html(sentence)}</li>" for sentence in sentences) + "</ul>"
 
 
 def _plain(value):

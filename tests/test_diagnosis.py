@@ -1169,6 +1169,11 @@ def test_numbers_of_a_report_do_not_wrap(name):
                 assert number or not re.match(r"(≥ )?-?\d", entry), f"{entry}, {body}"
 
 
+def test_numbers_in_sentences_do_not_wrap():
+    html = report_on("orthogonal times 0.8", 8, 0)[0]._repr_html_()
+    assert re.search(r'keeps <span style="white-space: nowrap">\de-\d\d</span> of', html)
+
+
 def test_the_notes_have_a_heading_in_a_notebook_too():
     assert "<p>Notes</p>\n<ul>" in diagnose(HEALTHY)._repr_html_()
 
