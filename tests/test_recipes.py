@@ -5,6 +5,8 @@ import copy
 import functools
 import os
 import re
+import subprocess
+import sys
 from collections import deque
 from types import SimpleNamespace
 
@@ -355,7 +357,7 @@ def test_pytorch_last_output_of_both_directions_has_one_step_of_the_backward_one
 
 @every_kind
 def test_pytorch_gradient_by_step_of_a_frozen_module(kind):
-    """No parameter asks for a gradient, and the states have the same one; without autograd nothing changes."""
+    """No parameter asks for a gradient, and the states have the same one; without autograd none has."""
     torch = import_torch()
     torch.manual_seed(0)
     rnn, tools = module(torch, kind, 3, 4, 2, bidirectional=True), recipe("torch-gradients")
@@ -915,7 +917,7 @@ def test_keras_forget_bias(keras):
         assert (b[1] == 2.5).all() and not b[[0, 2, 3]].any()
     changed = [np.sum(w.numpy() != old) for w, old in zip(model.weights, before, strict=True)]
     assert changed == [0, 0, 4, 0, 0, 4, 0, 0, 5, 0, 0, 0, 0, 0]
-    after = [keras.layers.Dense(16), keras.layers.EinsumDense("abc,cd->abd", (None, 16)), Shifted(keras)]
+    after = [keras.layers.Dense(16), keras.layers.EinsumDense("abc,cd->abd", (None, 16)), only_a_bias(keras)]
     for last in after:  # the next array may be a bias, of another layer
         without = keras.Sequential([layer_of(keras, "LSTM", 4, use_bias=False), last])
         without.build((2, 3, 3))
@@ -924,7 +926,7 @@ def test_keras_forget_bias(keras):
     assert without.weights[-1].name == "bias" and not without.weights[-1].numpy().any()
 
 
-def Shifted(keras):  # noqa: N802
+def only_a_bias(keras):
     """Return a layer that has nothing but a bias."""
 
     class Shifted(keras.layers.Layer):
@@ -1105,6 +1107,45 @@ def test_keras_relu_arrives(keras):
     layer = layer_of(keras, "RNN", 4, activation="relu")
     layer.build((2, 3, 3))
     assert recipe("keras-weights").from_keras(layer).activation.name == "relu"
+
+
+ON_PYTORCH = """
+import keras
+import numpy as np
+from test_recipes import batch_first, page_function, recipe
+
+layers = keras.layers
+both = layers.Bidirectional(layers.LSTM(4, return_sequences=True))
+model = keras.Sequential([keras.Input((None, 4)), both])
+model.add(layers.GRU(5, return_sequences=True))
+recipe("keras-forget").set_forget_bias(model, 2.5)
+recipe("keras-orthogonal").orthogonal_gates(model, 1.5)
+numbers = list(recipe("keras-blocks").recurrent_blocks(model).values())
+np.testing.assert_allclose(numbers, np.full((11, 2), 1.5), rtol=1e-5)
+x = np.random.default_rng(0).normal(size=(6, 2, 4)).astype(np.float32)
+gru = model.layers[1]
+networks = [recipe("keras-weights").from_keras(layer) for layer in (both.forward_layer, both.backward_layer)]
+assert all((network.b[4:8] == 2.5).all() for network in networks)
+run, out = page_function("run"), keras.ops.convert_to_numpy
+h = batch_first(out(both(batch_first(x))))
+np.testing.assert_allclose(run(networks, x, 2), h, atol=1e-6)
+network = recipe("keras-weights").from_keras(gru)
+network.b += 1
+recipe("to-keras").to_keras(network, gru)
+top = batch_first(out(gru(batch_first(h))))
+np.testing.assert_allclose(run([network], np.ascontiguousarray(h)), top, atol=1e-6)
+"""
+
+
+@keras_warns
+def test_keras_recipes_without_jax_run_on_pytorch(keras):
+    import_torch()
+    path = os.pathsep.join([str(ROOT / "tests"), *filter(None, sys.path)])
+    run = [sys.executable, "-W", "ignore", "-c", ON_PYTORCH]
+    subprocess.run(run, check=True, env=os.environ | {"KERAS_BACKEND": "torch", "PYTHONPATH": path})
+    for label, blocks in sections().items():
+        if label in ("keras-forget", "keras-orthogonal", "keras-blocks", "keras-weights", "to-keras"):
+            assert "jax" not in "".join(blocks)
 
 
 # JAX.
