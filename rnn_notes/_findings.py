@@ -13,7 +13,7 @@ from rnn_notes.rnn import RNN
 
 # In log₁₀: less than this is left, and a gradient has vanished; more than its inverse, and it has exploded.
 THOUSANDTH = 3.0
-SPIKE = 1000  # times the median: a gradient of such a norm is one of an explosion
+SPIKE = 1000  # times the median before: a gradient of such a norm is one of an explosion
 
 
 @refuse_overflow
@@ -49,6 +49,19 @@ def overflow(cell, error, kind):
 
 
 @refuse_overflow
+def usual(norms):
+    """Return the median norm before each update: of the first 1, 2, 4, ... updates, for those up to twice it.
+
+    Of the norms before, for at the end of training all are small, and a start is no spike beside them. The
+    norms at the start have none before, and are their own.
+    """
+    medians = norms.copy()
+    for n in (2**k for k in range(len(norms).bit_length())):
+        medians[n : 2 * n] = np.median(norms[:n])
+    return medians
+
+
+@refuse_overflow
 def of_history(norms, threshold, outcome):
     """Return what the norms of the gradients at each update show."""
     found, finite = [], norms[np.isfinite(norms)]
@@ -67,12 +80,15 @@ def of_history(norms, threshold, outcome):
         )
     if not finite.size:
         return found
-    middle, largest = np.median(finite), finite.max()
-    if middle > 0 and largest >= SPIKE * middle:
+    middle, before = np.median(finite), usual(finite)
+    spikes = np.flatnonzero((before > 0) & (finite >= SPIKE * before))
+    if spikes.size:
+        at = spikes[np.argmax(finite[spikes])]
+        update = np.flatnonzero(np.isfinite(norms))[at]
         see(
             "exploding",
-            f"the gradient's norm reaches {largest:.2g} at update {np.argmax(norms == largest)}, "
-            f"{largest / middle:.2g} times its median",
+            f"the gradient's norm reaches {finite[at]:.2g} at update {update}, "
+            f"{finite[at] / before[at]:.2g} times the median of those before",
             f"clip by norm, with a threshold of {threshold:.2g} to begin with",
             "the loss must no longer jump after the largest norms",
         )
@@ -253,7 +269,7 @@ def _what_takes(network, m):
     if m.slopes is None:
         return f"look for the factors of its steps that are below 1; {gated}", f"diagnose again: {later}"
     phi = network.activation
-    if m.matrix <= m.slopes:
+    if m.matrix is not None and m.matrix <= m.slopes:
         start = "at the identity" if phi.name == "relu" else "orthogonal"
         action = f"start W_h {start}, which gives 1 per step in place of {m.matrix:.2g}; {gated}"
         return action, f"diagnose again: W_h must give 1 per step, and {later}"
@@ -278,7 +294,9 @@ def merged(findings):
     """Return the findings, worst first; the same one on several kinds of input is one, the worst of them."""
     same = {}
     for finding in sorted(findings, key=lambda finding: -finding.size):
-        same.setdefault((finding.name, finding.where, finding.gate), []).append(finding)
+        key = finding.name, finding.where, finding.gate
+        # What no input shows, such as a NaN in another array, is another finding.
+        same.setdefault(key if finding.inputs else (*key, finding.what), []).append(finding)
     worst = [
         replace(of[0], inputs=tuple(dict.fromkeys(i for f in of for i in f.inputs))) for of in same.values()
     ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_notes._checks import check_array
+from rnn_notes._checks import check_array, check_overflow, refuse_overflow
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM, LSTMState
 from rnn_notes.rnn import RNN
@@ -32,7 +32,8 @@ class Growth:
         The standard error of `rate`.
     slopes, matrix : float or None
         For an RNN, the factors per step by which φ′ and W_h change a gradient: geometric means over the
-        directions that are carried, of which none is special. Their product is that of the whole step.
+        directions that are carried, of which none is special, and the steps where one is left. If nothing
+        gets lost, their product is that of the whole step. None for W_h if φ′ leaves nothing to it.
     exact : bool
         Whether all directions were carried.
     """
@@ -47,6 +48,7 @@ class Growth:
     exact: bool
 
 
+@refuse_overflow
 def growth(network, state, rng) -> Growth:
     """Measure how a gradient of the last hidden state grows, in the states that `forward` returned.
 
@@ -69,12 +71,11 @@ def growth(network, state, rng) -> Growth:
             norms[:, : distance + 1] = np.maximum(norms[:, : distance + 1], found)
         typical = np.minimum(typical, norms)
     rate, spread, error = _rate(norms * np.log(10))
-    slopes, matrix = (None, None) if factors is None else map(float, np.exp(factors))
-    return Growth(norms, typical, rate, spread, error, slopes, matrix, exact)
+    return Growth(norms, typical, rate, spread, error, *factors, exact)
 
 
 def _carry(steps, rows, distance, exact):
-    """Return log₁₀ of the norms and the means over directions at each distance, and the factors' logarithms.
+    """Return log₁₀ of the norms and the means over directions at each distance, and the factors per step.
 
     The rows, directions in the last hidden state, are carried with the logarithm of a scale, for otherwise
     the product leaves the range of numbers. What rounding takes from its small singular values changes
@@ -84,14 +85,18 @@ def _carry(steps, rows, distance, exact):
     Y, scale = np.zeros((B, m, steps.size)), np.zeros(B)
     Y[..., : steps.H] = rows
     norms, typical = np.zeros((2, B, distance + 1))
-    taken = given = 0.0
+    factors, counts = np.zeros((2, 2))
     for d in range(1, distance + 1):
         before = Y
         Y, middle = steps.back(before, steps.T - d)
+        check_overflow(**{"a product of step Jacobians": Y})
         with np.errstate(divide="ignore", invalid="ignore"):
             if steps.splits:
                 sizes = [np.log(np.linalg.norm(part, axis=-1)) for part in (before, middle, Y)]
-                taken, given = taken + _mean(sizes[1] - sizes[0]), given + _mean(sizes[2] - sizes[1])
+                logarithms = np.diff(sizes, axis=0).reshape(2, -1)
+                kept = ~np.isnan(logarithms)  # what was 0 before has no factor
+                factors += np.where(kept, logarithms, 0.0).sum(axis=1)
+                counts += kept.sum(axis=1)
             largest = abs(Y).max(axis=(-2, -1))
             scale = scale + np.log(largest)
             Y = np.where(largest[:, None, None] > 0, Y / largest[:, None, None], 0.0)
@@ -101,14 +106,8 @@ def _carry(steps, rows, distance, exact):
                 typical[:, d] = scale + _mean_log(squares) / 2
             else:
                 typical[:, d] = scale + np.log(np.sum(Y * Y, axis=-1)).mean(axis=-1) / 2
-    factors = (taken / distance, given / distance) if steps.splits else None
+    factors = [float(np.exp(f / n)) if n else None for f, n in zip(factors, counts, strict=True)]
     return norms / np.log(10), np.minimum(typical, norms) / np.log(10), factors
-
-
-def _mean(logarithms):
-    """Return the mean, minus infinity if a gradient is 0; what was 0 before has no factor."""
-    kept = logarithms[~np.isnan(logarithms)]
-    return kept.mean() if kept.size else -np.inf
 
 
 def _mean_log(squares):
@@ -250,6 +249,12 @@ def growth_of_inputs(network, x, state, rng) -> Growth:
         else:
             typical = np.log(np.linalg.norm(by_x, axis=-1)).mean(axis=-1)
         norms, typical = ((v - v[0]).T for v in (norms, typical))
+    lost = np.flatnonzero(np.isposinf(norms).any(axis=1))
+    if lost.size:
+        raise ValueError(
+            f"backward(x, state, dh).x is 0 at the last step of sequence {lost[0]}, and not before: there is "
+            "nothing to compare earlier steps with, so give x without what stands after the end"
+        )
     norms, typical = (np.nan_to_num(v, nan=-np.inf, posinf=np.inf, neginf=-np.inf) for v in (norms, typical))
     rate, spread, error = _rate(norms)
     return Growth(norms / np.log(10), typical / np.log(10), rate, spread, error, None, None, exact)

@@ -26,6 +26,7 @@ from rnn_notes._findings import (
     of_history,
     of_weights,
     overflow,
+    usual,
 )
 from rnn_notes._growth import EXACT, KINDS, MOST, growth, growth_of_inputs
 from rnn_notes._weights import as_array, read
@@ -58,8 +59,9 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
         pickle is opened.
     x : ndarray of shape (T, B, I), optional
         Input. For a Keras model, and a PyTorch module with ``batch_first=True``, of shape (B, T, I). Without
-        it, 100 steps of four sequences are drawn, always the same, of three kinds: one normal number per step
-        and zeros, ten numbers, and one-hot vectors. The verdict is that of the worst.
+        it, 100 steps of four sequences are drawn, always the same, of up to three kinds: one normal number
+        per step and zeros, ten numbers (all, if there are fewer), and one-hot vectors. The verdict is that of
+        the worst.
     loss : callable, optional
         ``loss(h)`` takes the hidden states of the top layer, of shape (T, B, H), both directions side by
         side, and returns the loss and its gradient for `h`, of the same shape, or of shape (B, H) for the
@@ -115,14 +117,16 @@ def diagnose(network, x=None, *, loss=None, history=None) -> Report:
     given = None if x is None else _check_input(x, stacks, seen.notes)
     for stack in stacks:
         cells = seen.runnable(stack)
-        for kind, data in _inputs(cells, given, seen.rng, seen.notes) if cells else ():
-            seen.run(cells, kind, data, loss if cells == stack else None)
-    if x is None:
-        seen.notes.append(
-            "measured on drawn input, of three kinds; the answer depends on it, so give x, your own"
-        )
-    if loss is not None and not seen.loss_gradient:
-        seen.notes.append("the gradient of the loss could not be measured")
+        for kind, data in _inputs(cells, given, seen.notes) if cells else ():
+            seen.run(cells, kind, data, loss if kind == "x" and cells == stack else None)
+    if len(stacks) > 1:
+        names = ", ".join(stack[0].group.rstrip("./_ ") or stack[0].where for stack in stacks)
+        seen.notes.append(f"weights do not say what feeds what, so each by itself reads an input: {names}")
+    if x is None and seen.measurements:
+        kinds = ", ".join(dict.fromkeys(m.input for m in seen.measurements))
+        seen.notes.append(f"measured on drawn input ({kinds}); the answer depends on it, so give x, your own")
+    if loss is not None and not seen.has_loss:
+        seen.notes.append("the loss was not measured: x does not get to the top layer")
     report = Report(
         tuple(merged(seen.findings)),
         tuple(seen.measurements),
@@ -150,6 +154,7 @@ class _Seen:
     findings: list = field(default_factory=list)
     measurements: list = field(default_factory=list)
     loss_gradient: dict = field(default_factory=dict)
+    has_loss: bool = False
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     def training(self, history):
@@ -158,8 +163,9 @@ class _Seen:
         finite, numbers = norms[np.isfinite(norms)], {}
         if finite.size:
             with np.errstate(over="ignore"):
-                usual = finite[finite < SPIKE * np.median(finite)] if np.median(finite) else finite
-                numbers = {"average": finite.mean(), "largest": finite.max(), "threshold": usual.mean() / 2}
+                before = usual(finite)
+                kept = finite[(finite < SPIKE * before) | (before == 0)]
+                numbers = {"average": finite.mean(), "largest": finite.max(), "threshold": kept.mean() / 2}
         self.findings += of_history(norms, numbers.get("threshold"), getattr(history, "outcome", ""))
         if clipped.size:
             numbers["clip rate"] = clipped.mean()
@@ -181,13 +187,13 @@ class _Seen:
 
     def _stop(self, cell, why):
         self.complete = False
-        self.notes.append(f"{cell.where} {why}, so the layers above it were not run")
+        self.notes.append(f"{cell.where} {why}, so nothing above it was run")
 
     def run(self, cells, kind, data, loss):
         """Run a stack on data of shape (T, B, I), layer by layer, and measure each."""
         for layer in dict.fromkeys(cell.layer for cell in cells):
-            states = []
-            for cell in (cell for cell in cells if cell.layer == layer):
+            states, row = [], [cell for cell in cells if cell.layer == layer]
+            for cell in row:
                 width = _width(cell)
                 if layer != cells[0].layer and width not in (None, data.shape[-1]):
                     self.notes.append(
@@ -200,11 +206,12 @@ class _Seen:
                     states.append((cell, x, *self._measure(cell, x, kind)))
                 except NotFiniteError as error:
                     self.findings.append(overflow(cell, error, kind))
-                    return self._stop(cell, "overflows")
+                    self._stop(cell, "overflows")
+            if len(states) < len(row):
+                return
             data = np.concatenate([_in_time(cell, h[1:]) for cell, _, _, h in states], axis=-1)
         if loss is not None:
             self._measure_loss(loss, states, data)
-        return None
 
     def _measure(self, cell, x, kind):
         """Return the state and the hidden states of a cell, after they are measured."""
@@ -252,6 +259,7 @@ class _Seen:
 
     def _measure_loss(self, loss, states, h):
         """Take the gradient of the loss back through each direction of the top layer."""
+        self.has_loss = True
         value, dh = check_loss("loss", loss(h))
         check_array("the gradient that loss returns", dh, h.dtype, h.shape, h.shape[1:], finite=False)
 
@@ -283,8 +291,9 @@ class _Seen:
 # What is run.
 
 
-def _inputs(cells, x, rng, notes):
-    """Yield the kinds of input for one stack, as (name, x)."""
+def _inputs(cells, x, notes):
+    """Yield the kinds of input for one stack, as (name, x); what is drawn depends on its width alone."""
+    rng = np.random.default_rng(0)
     width, dtype = _width(cells[0]), _dtype(cells[0])
     if x is not None and width in (None, x.shape[-1]):
         if cells[0].batch_first:
@@ -309,7 +318,7 @@ def _inputs(cells, x, rng, notes):
             f"{cells[0].where} reads {width} numbers, and x has {x.shape[-1]}: measured on drawn input"
         )
     shape = (STEPS, SEQUENCES, width)
-    for kind, used in (("one number", 1), ("ten numbers", min(10, width))):
+    for kind, used in (("one number", 1), ("ten numbers" if width >= 10 else "all numbers", min(10, width))):
         if kind == "one number" or used > 1:
             data = np.zeros(shape, dtype)
             data[..., :used] = rng.normal(size=(*shape[:2], used))

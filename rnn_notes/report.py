@@ -152,7 +152,8 @@ class Measurement:
         The Lyapunov rate, the growth of ln `best` per step in the middle half of the distances; its standard
         deviation over sequences and four stretches; the standard error of the mean.
     slopes, matrix : float or None
-        The factors per step by which φ′ and W_h change a gradient; for gates there is no such split.
+        The factors per step by which φ′ and W_h change a gradient; for gates there is no such split. None for
+        W_h, too, if φ′ leaves nothing to it.
     saturated, dead : float
         Shares: of all units and steps, those whose slope is below a tenth of the largest possible, if φ has
         limits; of all units, if it has none, those that are 0, with slope 0, at every step. Of an LSTM the

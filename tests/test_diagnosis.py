@@ -473,6 +473,22 @@ def test_slopes_and_matrix_multiply_to_the_growth_of_a_gradient():
     assert 0 < measured.slopes < 1 < measured.matrix
 
 
+def test_a_factor_is_that_of_the_steps_where_a_gradient_is_left():
+    def factors(W_h, x, activation="relu"):
+        H = len(W_h)
+        (measured,) = diagnose(RNN(np.ones((H, 1)), W_h, np.zeros(H), activation), x).measurements
+        return measured.slopes, measured.matrix
+
+    x = np.ones((100, 1, 1))
+    assert factors(np.eye(3, k=1), x, "identity") == (1, 0)  # nilpotent: after three steps nothing is left
+    x[:3] = -9.0
+    assert factors(np.array([[1.3]]), x) == (0, pytest.approx(1.3))
+    report = diagnose(RNN(np.ones((1, 1)), np.array([[1.3]]), np.zeros(1), "relu"), x)
+    (vanishing,) = [finding for finding in report.findings if finding.name == "vanishing"]
+    assert vanishing.action.startswith("keep more units above 0")
+    assert factors(np.eye(2), -x[3:]) == (0, None)
+
+
 def test_gates_and_memory():
     rng = np.random.default_rng(0)
     network, x = random_network(LSTM, 6, rng), rng.normal(size=(30, 2, 3))
@@ -518,6 +534,38 @@ def test_what_speaks_the_protocol_is_measured_at_its_input(H):
     assert report.figure().axes[0].get_ylabel() == "gradient for $x^{(k)}$, of that for $x^{(t)}$"
     with pytest.raises(ValueError, match="x must be given for a network of another class"):
         diagnose(Foreign(network))
+
+
+def test_a_last_step_that_counts_for_nothing_is_refused():
+    network, x = Foreign(plain(np.eye(2), np.random.default_rng(0))), np.ones((9, 2, 3))
+    whole = network.backward
+
+    def masked(x, state, dh):
+        dx = whole(x, state, dh).x
+        dx[-1, 1] = 0
+        return SimpleNamespace(x=dx)
+
+    network.backward = masked
+    with pytest.raises(ValueError, match=r"network: backward.* is 0 at the last step of sequence 1, and not"):
+        diagnose(network, x)
+
+
+def test_drawn_input_depends_on_its_width_alone():
+    rng = np.random.default_rng(0)
+    for width, kinds in (
+        (1, ["one number", "one-hot"]),
+        (3, ["one number", "all numbers", "one-hot"]),
+        (12, ["one number", "ten numbers", "one-hot"]),
+    ):
+        one = RNN(3 * rng.normal(size=(1, width)), np.eye(1), np.zeros(1))
+        two = RNN(np.repeat(one.W_x, 2, axis=0), np.eye(2), np.zeros(2))
+        stacks = diagnose({f"{g}.{name}": a for g in "ab" for name, a in one.parameters().items()})
+        reports = [diagnose(one), diagnose(two)]
+        assert f"measured on drawn input ({', '.join(kinds)}); " in reports[0].notes[-1]
+        shares = [[m.saturated for m in report.measurements] for report in reports]
+        assert shares[0] == shares[1]
+        assert [m.saturated for m in stacks.measurements] == 2 * shares[0]
+        assert any("each by itself reads an input: a, b" in note for note in stacks.notes)
 
 
 def test_every_layer_and_direction_is_measured_on_what_reaches_it():
@@ -1078,6 +1126,21 @@ def test_a_gradient_that_overflows_is_not_finite():
     assert (foreign.verdict, foreign.complete) == ("not finite", False)
 
 
+def test_a_product_that_overflows_is_not_finite():
+    network = RNN(np.ones((2, 1)), np.full((2, 2), 1e308), np.zeros(2), "identity")
+    report = diagnose(network, np.zeros((20, 1, 1)))
+    assert "a product of step Jacobians overflows float64" in report.findings[0].what
+
+
+def test_the_other_direction_of_one_that_overflows_is_measured():
+    rng = np.random.default_rng(0)
+    bad, good = (plain(W_h, rng, scale_x=1.0) for W_h in (np.full((4, 4), 3e38), orthogonal(4, rng)))
+    arrays = torch_names(bad, 0) | torch_names(good, 0, reverse=True)
+    report = diagnose(in_float32(arrays))
+    assert (report.verdict, report.where) == ("not finite", "layer 0")
+    assert {m.where for m in report.measurements} == {"layer 0, backward"}
+
+
 def test_layers_with_something_between_them_are_measured_on_drawn_numbers():
     rng = np.random.default_rng(0)
     report = diagnose([random_network(RNN, 4, rng), random_network(RNN, 4, rng, I=6)], np.ones((9, 1, 3)))
@@ -1130,6 +1193,44 @@ def test_the_gradient_of_a_loss():
     assert diagnose(network, x, loss=lambda h: (np.nan, h)).verdict == "not finite"
     flat = diagnose(network, x, loss=lambda h: (1.0, np.zeros_like(h)))
     assert "loss" in {finding.where for finding in flat.findings}
+
+
+def test_a_loss_is_measured_on_x_or_it_is_said_that_it_is_not():
+    rng, seen = np.random.default_rng(0), []
+    loss = lambda h: (0.0, seen.append(h) or np.ones_like(h))  # noqa: E731
+    x, encoder, decoder = np.ones((9, 1, 3)), random_network(RNN, 4, rng), random_network(RNN, 4, rng, I=5)
+    arrays = [
+        {f"{g}.{n}": a for n, a in net.parameters().items()} for g, net in (("e", encoder), ("d", decoder))
+    ]
+    report = diagnose(arrays[0] | arrays[1], x, loss=loss)
+    assert [h.shape for h in seen] == [(9, 1, 4)]
+    assert [*report.loss_gradient] == ["e"]
+    assert not any("loss was not measured" in note for note in report.notes)
+    top = torch_names(random_network(RNN, 4, rng, I=4), 1)
+    report = diagnose(torch_names(encoder, 0) | top | {"weight_hh_l1": np.full((4, 4), np.nan)}, x, loss=loss)
+    assert len(seen) == 1
+    assert any("loss was not measured" in note for note in report.notes)
+
+
+def test_norms_that_fall_in_training_are_no_explosion():
+    healthy = lstm(4, np.random.default_rng(0), f=5)
+    falling = np.logspace(0, -9, 1000)
+    report = diagnose(healthy, history=falling)
+    assert (report.verdict, report.training["threshold"]) == ("healthy", pytest.approx(falling.mean() / 2))
+    for spike in (600, 999):
+        norms = falling.copy()
+        norms[spike] = 50.0
+        report = diagnose(healthy, history=norms)
+        assert report.verdict == "exploding"
+        assert f"reaches 50 at update {spike}" in report.findings[0].what
+        assert report.training["threshold"] == pytest.approx(falling.mean() / 2, rel=0.01)
+    assert diagnose(healthy, history=falling[::-1]).verdict == "exploding"
+
+
+def test_all_arrays_that_are_not_finite_are_named():
+    report = diagnose(GOOD | {"W_x": np.full((4, 3), np.nan), "b": np.full(4, np.inf)})
+    assert [finding.what.split()[0] for finding in report.findings] == ["W_x", "b"]
+    assert not any("drawn input" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
