@@ -1,5 +1,6 @@
 """How a gradient grows on its way back: products of step Jacobians, carried and never stored."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,11 +156,13 @@ class _Steps:
     def __init__(self, network, h):
         self.T, self.B, self.H = h.shape[0] - 1, *h.shape[1:]
         self.size = self.H
-        self.W_h = network.W_h.astype(np.float64)
-        self.W_h_T = np.ascontiguousarray(self.W_h.T)
+        self.network = copy(network)
+        self.network.W_h = network.W_h.astype(np.float64)
+        self.W_h_T = np.ascontiguousarray(self.network.W_h.T)
 
-    def product(self, rows, W):
-        return (rows.reshape(-1, len(W)) @ W).reshape(*rows.shape[:2], -1)
+    def product(self, tangents):
+        """Return the tangents times W_h: one product of matrices for all sequences."""
+        return (tangents.reshape(-1, self.H) @ self.W_h_T).reshape(*tangents.shape[:2], -1)
 
 
 class _RNNSteps(_Steps):
@@ -170,11 +173,10 @@ class _RNNSteps(_Steps):
         self.slope = network.activation.derivative_from_output(h[1:].astype(np.float64))[:, :, None]
 
     def back(self, rows, t):
-        middle = rows * self.slope[t]
-        return self.product(middle, self.W_h), middle
+        return self.network._step_back(rows, self.slope[t]), rows * self.slope[t]
 
     def ahead(self, tangents, t):
-        return self.product(tangents, self.W_h_T) * self.slope[t]
+        return self.product(tangents) * self.slope[t]
 
 
 class _LSTMSteps(_Steps):
@@ -187,14 +189,10 @@ class _LSTMSteps(_Steps):
         self.f = state.f[:, :, None]
 
     def back(self, rows, t):
-        dh, dc = rows[..., : self.H], rows[..., self.H :]
-        dc = dc + dh * self.h_by_c[t]
-        dz = self.by_z[t][:, None] * np.stack([dc, dc, dc, dh], axis=-2)
-        dz = dz.reshape(*dh.shape[:2], -1)
-        return np.concatenate([self.product(dz, self.W_h), dc * self.f[t]], axis=-1), None
+        return self.network._step_back(rows, self.h_by_c[t], self.by_z[t][:, None], self.f[t]), None
 
     def ahead(self, tangents, t):
-        dz = self.product(tangents[..., : self.H], self.W_h_T)
+        dz = self.product(tangents[..., : self.H])
         dz = dz.reshape(*dz.shape[:2], 4, self.H) * self.by_z[t][:, None]
         dc = tangents[..., self.H :] * self.f[t] + dz[..., :3, :].sum(axis=-2)
         return np.concatenate([dz[..., 3, :] + dc * self.h_by_c[t], dc], axis=-1)
@@ -211,11 +209,10 @@ class _GRUSteps(_Steps):
         self.z = state.z[:, :, None]
 
     def back(self, rows, t):
-        da = (self.by_a[t][:, None] * rows[..., None, :]).reshape(*rows.shape[:2], -1)
-        return self.product(da, self.W_h) + rows * self.z[t], None
+        return self.network._step_back(rows, self.by_a[t][:, None], self.z[t]), None
 
     def ahead(self, tangents, t):
-        da = self.product(tangents, self.W_h_T)
+        da = self.product(tangents)
         da = da.reshape(*da.shape[:2], 3, self.H) * self.by_a[t][:, None]
         return da.sum(axis=-2) + tangents * self.z[t]
 
