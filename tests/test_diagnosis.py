@@ -1313,7 +1313,7 @@ def test_a_loss_that_could_not_be_used_is_named():
     }
     report = diagnose(weights, np.ones((12, 2, 3)), loss=lambda h: (1.0, h))
     assert report.loss_gradient == {}
-    assert "the gradient of the loss could not be measured" in report.notes
+    assert "the loss was not measured: x does not get to the top layer" in report.notes
 
 
 def test_a_threshold_is_one_to_begin_with():
