@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pages import ROOT
+from pages import ROOT, cells
 
 from rnn_notes import (
     GRU,
@@ -89,6 +89,17 @@ def test_every_other_cause_has_a_row_and_a_section(cause):
     assert len(row) == 3 and all(row)
     (label,) = re.findall(r"\(#(check-[\w-]+)\)", row[0])
     assert "```{code-cell}" in section(label)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("first", [5, 10])
+def test_what_it_says_of_its_runs_holds_for_other_seeds(first):
+    names, drawn = {}, 0
+    for cell in cells(ROOT / "docs" / "wont_train.md"):
+        drawn += cell.source.count("range(5)")
+        source = cell.source.replace("SEEDS = 16, range(5)", f"SEEDS = 16, range({first}, {first + 5})")
+        exec(compile(source, "cell", "exec"), names)
+    assert drawn == 1 and names["SEEDS"] == range(first, first + 5)
 
 
 def plain(seed=0, scale=1.0, phi="tanh", start=random_orthogonal, inputs=6):
@@ -174,6 +185,52 @@ def test_nan_pytorch():
     torch, model, loss = differentiated(plain(scale=1e40, phi="relu"), readout, x, target)
     seen = run(snippet, torch=torch, model=model, loss=loss, update=3)
     assert "rnn.weight_hh_l0" in seen.bad and not np.isfinite(seen.norm.item())
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e200)
+    seen = run(snippet, torch=torch, model=model, loss=loss, update=3)
+    assert seen.bad == [] and seen.norm.item() == np.inf  # only its squares overflow
+
+
+class Tagger:
+    """A model as readers have them: part is frozen, part unused, a target at each step, dropout."""
+
+    def __new__(cls, torch):
+        torch.manual_seed(0)
+        model = torch.nn.Module()
+        model.embedding, model.unused = torch.nn.Embedding(9, 6), torch.nn.Linear(2, 2)
+        model.rnn, model.readout = torch.nn.RNN(6, H, 2, dropout=0.5), torch.nn.Linear(H, 9)
+        model.embedding.weight.requires_grad_(False)
+        return model
+
+
+def test_models_that_are_partly_frozen_pytorch():
+    torch = pytest.importorskip("torch")
+    model = Tagger(torch)
+    words, target = torch.randint(9, (2, 12, 20))
+    target[-3:, ::2] = -100  # padding
+    x = model.embedding(words)
+    y = model.readout(model.rnn(x)[0])
+    loss = torch.nn.functional.cross_entropy(y.flatten(0, 1), target.flatten())
+    loss.backward()
+    seen = run(snippets("see-nan")[0], torch=torch, model=model, loss=loss, update=3)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), float("inf"))
+    torch.testing.assert_close(seen.norm, norm)
+    model.rnn.weight_ih_l1.grad[0, 0] = torch.nan
+    assert run(snippets("see-nan")[0], torch=torch, model=model, loss=loss, update=3).bad == [
+        "rnn.weight_ih_l1"
+    ]
+    shown = []
+    torch.nn.init.zeros_(model.readout.weight.grad)
+    run(snippets("see-zero")[0], model=model, print=shown.append)
+    none = dict.fromkeys(["embedding.weight", "unused.weight", "unused.bias"])
+    assert shown == [{**none, "readout.weight": 0.0}]
+    seen = run(snippets("see-baseline")[0], torch=torch, rnn=model.rnn, x=x, target=target)
+    flat = torch.log(torch.bincount(target[target >= 0], minlength=9) / (target >= 0).sum())
+    constant = torch.nn.functional.cross_entropy(flat.expand(240, 9), target.flatten())
+    torch.testing.assert_close(seen.baseline, constant)
+    (axes,) = snippets("check-axes")
+    assert run(axes, rnn=model.rnn, x=x).moved > 0.1  # dropout
+    assert run(axes, rnn=model.rnn.eval(), x=x).moved == 0
 
 
 def test_baseline_pytorch():
@@ -292,6 +349,15 @@ def test_collapse_pytorch(bad):
         seen = run(snippet, loss=loss, norm=norm, batch_number=number, log=log)
         optimizer.step()
     assert seen.left == bad
+
+
+@pytest.mark.parametrize("after", [1e9, np.nan, np.inf])
+def test_collapse_sees_what_is_not_finite(after):
+    (snippet,) = snippets("see-collapse")
+    log = []
+    for number, loss in enumerate([0.3] * 60 + [after] * 9):
+        seen = run(snippet, loss=np.float64(loss), norm=np.float64(1.0), batch_number=number, log=log)
+    assert seen.left == 60
 
 
 def test_dead_pytorch():
