@@ -92,14 +92,13 @@ def test_every_other_cause_has_a_row_and_a_section(cause):
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("first", [5, 10])
-def test_what_it_says_of_its_runs_holds_for_other_seeds(first):
+def test_what_it_says_of_its_runs_holds_for_other_seeds():
     names, drawn = {}, 0
     for cell in cells(ROOT / "docs" / "wont_train.md"):
         drawn += cell.source.count("range(5)")
-        source = cell.source.replace("SEEDS = 16, range(5)", f"SEEDS = 16, range({first}, {first + 5})")
+        source = cell.source.replace("SEEDS = 16, range(5)", "SEEDS = 16, range(5, 10)")
         exec(compile(source, "cell", "exec"), names)
-    assert drawn == 1 and names["SEEDS"] == range(first, first + 5)
+    assert drawn == 1 and names["SEEDS"] == range(5, 10)
 
 
 def plain(seed=0, scale=1.0, phi="tanh", start=random_orthogonal, inputs=6):
