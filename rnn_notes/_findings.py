@@ -219,12 +219,13 @@ def _see_loss(see, network, m):
     gate = {LSTM: "f", GRU: "z"}.get(type(network), "")
     if _forgets(m):
         bias = np.log(max(2, D))
+        share = (1 + np.exp(-bias)) ** -D
         see(
             "forgets",
             size,
             f"{kept}; the gate {gate}, {m.gates[gate][0]:.2g} in the mean, by itself leaves a thousandth "
             f"after {m.memory:.3g}",
-            f"set the bias of the gate {gate} to {bias:.2g}, which by itself keeps about 37 % over {D} steps",
+            f"set the bias of the gate {gate} to {bias:.2g}, which alone keeps {share:.0%} over {D} steps",
             f"diagnose again: {gate} must be near {1 / (1 + np.exp(-bias)):.3f}, and more than a "
             "thousandth left",
         )

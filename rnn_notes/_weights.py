@@ -34,7 +34,7 @@ RECURRENT = re.compile(r"peephole|recurrent|_diag|(weight|bias)_\w+_l[0-9]|weigh
 OURS = re.compile(r"(?:(?P<group>.*?)(?P<layer>[0-9]{1,4})?[^A-Za-z0-9])?(?P<name>W_x|W_h|b_n|b)")
 
 
-@dataclass
+@dataclass(eq=False)
 class Cell:
     """One recurrent matrix and what belongs to it: a layer, in one direction.
 
@@ -524,8 +524,10 @@ def _npy(stream, size):
     if dtype.hasobject:
         raise ValueError("it has Python objects, which only a pickle could restore")
     count = prod(shape)
-    if min(shape, default=0) < 0 or count * dtype.itemsize > min(size, LARGEST):
+    if min(shape, default=0) < 0 or count * dtype.itemsize > size:
         raise ValueError(f"it promises an array of shape {shape}, and has {size} bytes")
+    if count * dtype.itemsize > LARGEST:
+        raise ValueError(f"its array of shape {shape} is larger than {LARGEST} bytes")
     data = stream.read(count * dtype.itemsize)
     array = np.frombuffer(data, dtype, count)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VERDICTS = {
     "not finite": "a NaN or an infinity, in the weights, in the states, or in the loss",
     "dead units": "at least half of the ReLU units are 0 at every step of every sequence",
-    "chaotic": "states are bounded, and along them a gradient grows for ever",
+    "chaotic": "states are bounded, and along them a gradient grows, at a positive Lyapunov rate",
     "exploding": "a gradient grows to more than a thousand times its length",
     "saturated": "activations or gates are so near their limits that little gets through",
     "transient growth": "a gradient grows at least tenfold, and decays in the long run",
@@ -150,7 +150,8 @@ class Measurement:
         and `typical` the mean of a sample.
     rate, spread, error : float
         The Lyapunov rate, the growth of ln `best` per step in the middle half of the distances; its standard
-        deviation over sequences and four stretches; the standard error of the mean.
+        deviation over sequences and four stretches; the standard error of the mean, as if these were
+        independent.
     slopes, matrix : float or None
         The factors per step by which φ′ and W_h change a gradient; for gates there is no such split. None for
         W_h, too, if φ′ leaves nothing to it.

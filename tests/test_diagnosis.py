@@ -911,6 +911,13 @@ def test_files_that_are_none(name, tmp_path):
         diagnose(tmp_path / name)
 
 
+def test_an_array_beyond_the_limit_is_said_to_be_larger(tmp_path, monkeypatch):
+    monkeypatch.setattr("rnn_notes._weights.LARGEST", 100)
+    np.savez(tmp_path / "a.npz", W_h=np.zeros((4, 4)))
+    with pytest.raises(ValueError, match=r"its array of shape \(4, 4\) is larger than 100 bytes"):
+        diagnose(tmp_path / "a.npz")
+
+
 def test_an_npz_with_objects_or_a_false_promise_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", W_h=np.array([print], dtype=object))
     with pytest.raises(ValueError, match="only a pickle could restore"):
