@@ -228,14 +228,14 @@ def test_page(contexts, base, page, mode):
     assert not faults, "\n".join(["", *dict.fromkeys(faults)])
 
 
-@pytest.mark.parametrize("page", EXECUTED)
+@pytest.mark.parametrize("page", first_now(EXECUTED))
 def test_page_from_disk(context, page):
     """A page opens without a server."""
     faults = Visit(context, (SITE / page).as_uri()).look()
     assert not faults, "\n".join(["", *faults])
 
 
-@pytest.mark.parametrize("page", EXECUTED)
+@pytest.mark.parametrize("page", first_now(EXECUTED))
 def test_transfer(context, base, page):
     """The first visit to a lecture costs little."""
     visit = Visit(context, base + page)

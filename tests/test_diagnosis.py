@@ -248,7 +248,7 @@ def later(values, is_late):
     ("name", "H", "seed"),
     later(
         [(name, H, seed) for name, H in CASES for seed in range(3 if H < 60 else 1)],
-        lambda name, H, seed: seed > 0 or max(64, TROUBLE[name][1][0]) < H,
+        lambda name, H, seed: seed > 0 or max(40, TROUBLE[name][1][0]) < H,
     ),
 )
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.deep)])
@@ -1286,7 +1286,7 @@ def test_the_notes_have_a_heading_in_a_notebook_too():
     assert "<p>Notes</p>\n<ul>" in diagnose(HEALTHY)._repr_html_()
 
 
-@pytest.mark.parametrize("H", [1, 2, 8, 40, 100])
+@pytest.mark.parametrize("H", [1, 2, 8, *(pytest.param(H, marks=pytest.mark.deep) for H in (40, 100))])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rounding_is_shown_as_0(H, dtype):
     rng = np.random.default_rng(0)
