@@ -28,13 +28,15 @@ class Growth:
         over a sample of them.
     rate, spread : float
         The Lyapunov rate: the mean growth of ln best per step, in the middle half of the distances, and its
-        standard deviation over sequences and four stretches of it.
+        standard deviation over sequences and four stretches of it. Of the sequences in which something is
+        left in the end, as long as there is one; -inf where all is lost before.
     error : float
         The standard error of `rate`.
     slopes, matrix : float or None
         For an RNN, the factors per step by which φ′ and W_h change a gradient: geometric means over the
         directions that are carried, of which none is special, and the steps where one is left. If nothing
-        gets lost, their product is that of the whole step. None for W_h if φ′ leaves nothing to it.
+        gets lost, their product is that of the whole step. None for W_h if φ′ leaves nothing to it. Of the
+        same sequences as `rate`.
     exact : bool
         Whether all directions were carried.
     """
@@ -86,7 +88,7 @@ def _carry(steps, rows, distance, exact):
     Y, scale = np.zeros((B, m, steps.size)), np.zeros(B)
     Y[..., : steps.H] = rows
     norms, typical = np.zeros((2, B, distance + 1))
-    factors, counts = np.zeros((2, 2))
+    factors, counts = np.zeros((2, 2, B))
     for d in range(1, distance + 1):
         before = Y
         Y, middle = steps.back(before, steps.T - d)
@@ -94,10 +96,10 @@ def _carry(steps, rows, distance, exact):
         with np.errstate(divide="ignore", invalid="ignore"):
             if steps.splits:
                 sizes = [np.log(np.linalg.norm(part, axis=-1)) for part in (before, middle, Y)]
-                logarithms = np.diff(sizes, axis=0).reshape(2, -1)
+                logarithms = np.diff(sizes, axis=0)
                 kept = ~np.isnan(logarithms)  # what was 0 before has no factor
-                factors += np.where(kept, logarithms, 0.0).sum(axis=1)
-                counts += kept.sum(axis=1)
+                factors += np.where(kept, logarithms, 0.0).sum(axis=-1)
+                counts += kept.sum(axis=-1)
             largest = abs(Y).max(axis=(-2, -1))
             scale = scale + np.log(largest)
             Y = np.where(largest[:, None, None] > 0, Y / largest[:, None, None], 0.0)
@@ -107,6 +109,8 @@ def _carry(steps, rows, distance, exact):
                 typical[:, d] = scale + _mean_log(squares) / 2
             else:
                 typical[:, d] = scale + np.log(np.sum(Y * Y, axis=-1)).mean(axis=-1) / 2
+    left = np.isfinite(norms[:, -1])  # a sequence in which all is lost would make the means 0
+    factors, counts = (n[:, left | ~left.any()].sum(axis=-1) for n in (factors, counts))
     factors = [float(np.exp(f / n)) if n else None for f, n in zip(factors, counts, strict=True)]
     return norms / np.log(10), np.minimum(typical, norms) / np.log(10), factors
 
@@ -135,14 +139,19 @@ def _rate(norms):
     """Return mean, standard deviation and standard error of the growth per step of log norms.
 
     In the middle half of the distances: in the first quarter gradients turn to the direction that grows, in
-    the last the states leave the initial one.
+    the last the states leave the initial one. Of the sequences in which something is left in the end, or, if
+    there is none, at the end of that half.
     """
     D = norms.shape[1] - 1
     ends = np.unique(np.linspace(D // 4, D - D // 4, 5).astype(int))
+    for end in (D, ends[-1]):
+        left = norms[np.isfinite(norms[:, end])]
+        if len(left):
+            break
     with np.errstate(invalid="ignore"):
-        rates = np.diff(norms[:, ends], axis=1) / np.diff(ends) if len(ends) > 1 else norms[:, -1:]
-    rates = rates[~np.isnan(rates)]
-    if not rates.size or not np.isfinite(rates).all():
+        rates = np.diff(left[:, ends], axis=1) / np.diff(ends) if len(ends) > 1 else left[:, -1:]
+    rates = rates[np.isfinite(rates)]
+    if not rates.size:
         return -np.inf, 0.0, 0.0
     spread = rates.std(ddof=1) if rates.size > 1 else 0.0
     return float(rates.mean()), float(spread), float(spread / rates.size**0.5)

@@ -234,6 +234,14 @@ class _Seen:
                 grown = growth_of_inputs(network, x, state, self.rng)
         if len(x) < STEPS:
             self.notes.append(f"x has {len(x)} steps: what vanishes or explodes over more is not seen")
+        lost = np.isneginf(grown.best[:, -1])
+        if lost.any() and not lost.all():
+            on = "" if kind == "x" else f", on {kind}"
+            split = "" if grown.slopes is None else ", and what φ′ leaves and W_h gives,"
+            self.notes.append(
+                f"{cell.where}{on}: in {lost.sum()} of {lost.size} sequences nothing is left of a gradient "
+                f"after {len(grown.best[0]) - 1} steps; the Lyapunov rate{split} is of the others"
+            )
         slope, dead = _slopes(network, state, h)
         gates, memory = _gates(network, state)
         best, typical = np.median(grown.best, axis=0), np.median(grown.typical, axis=0)

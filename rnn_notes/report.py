@@ -151,10 +151,11 @@ class Measurement:
     rate, spread, error : float
         The Lyapunov rate, the growth of ln `best` per step in the middle half of the distances; its standard
         deviation over sequences and four stretches; the standard error of the mean, as if these were
-        independent.
+        independent. Of the sequences in which something of a gradient is left in the end, as long as there
+        is one; -inf where all is lost before.
     slopes, matrix : float or None
-        The factors per step by which φ′ and W_h change a gradient; for gates there is no such split. None for
-        W_h, too, if φ′ leaves nothing to it.
+        The factors per step by which φ′ and W_h change a gradient, of the same sequences; for gates there is
+        no such split. None for W_h, too, if φ′ leaves nothing to it.
     saturated, dead : float
         Shares: of all units and steps, those whose slope is below a tenth of the largest possible, if φ has
         limits; of all units, if it has none, those that are 0, with slope 0, at every step. Of an LSTM the
@@ -374,12 +375,18 @@ class Report:
         names = [m.where for m in measured] if len(measured) > 1 else ["best"]
         typical = [f"{name}, typical" for name in names] if len(measured) > 1 else ["typical"]
         reach = min(len(m.best) for m in measured)  # of stacks that were run on inputs of their own
-        norms = [
-            10.0 ** np.clip(curve[:reach], -300, 300)[None]
-            for curve in [m.best for m in measured] + [m.typical for m in measured]
+        curves = [m.best[:reach] for m in measured] + [m.typical[:reach] for m in measured]
+        left = np.concatenate([curve[abs(curve) <= 300] for curve in curves])
+        # What no float can be drawn at, such as 0, is drawn beyond the rest, and its label says where it is.
+        low, high = left.min(initial=0) - 2, left.max(initial=0) + 2
+        norms = [10.0 ** np.clip(curve, low, high)[None] for curve in curves]
+        labels = [
+            name if abs(curve[-1]) <= 300 else f"{name} → {_power(curve[-1])}"
+            for name, curve in zip(names + typical, curves, strict=True)
         ]
         by = "s" if any("f" in m.gates for m in measured) else "h"
-        figure = figures.norms_by_distance(norms, names + typical, dashed=typical, by=by)
+        dashed = labels[len(names) :]
+        figure = figures.norms_by_distance(norms, labels, dashed=dashed, by=by)
         if all(m.slopes is None and not m.gates for m in measured):  # a network of another class
             figure.axes[0].set_ylabel("gradient for $x^{(k)}$, of that for $x^{(t)}$")
         return figure
@@ -462,7 +469,7 @@ def _gradients(measurements) -> Table:
         left = "not yet" if m.steps is None else str(m.steps)
         # Over as many steps as are measured, what is less is no growth, and rounding.
         rate, spread = (number if abs(number) > 1e-6 else 0.0 for number in (m.rate, m.spread))
-        rate = f"{rate:.3g} ± {spread:.1g}" if rate or spread else "0"
+        rate = f"{rate:.3g} ± {spread:.1g}" if isfinite(rate) and (rate or spread) else f"{rate:.3g}"
         ends = (least + _power(m.best[-1]), _power(m.typical[-1]))
         rows.append((m.where, m.input, len(m.best) - 1, *ends, left, rate, *split, m.saturated, m.dead))
     shown = table(columns, rows)

@@ -489,6 +489,47 @@ def test_a_factor_is_that_of_the_steps_where_a_gradient_is_left():
     assert factors(np.eye(2), -x[3:]) == (0, None)
 
 
+def shut_at(step, *sequences):
+    """A ReLU network that halves a gradient, and some of four sequences with a step at which it is shut."""
+    x = np.ones((100, 4, 1))
+    x[step, sequences] = -99.0
+    return RNN(np.ones((2, 1)), 0.5 * np.eye(2), np.zeros(2), "relu"), x
+
+
+@pytest.mark.parametrize("step", [3, 50, 97])  # the first has the longest way to go
+def test_a_sequence_in_which_all_is_lost_does_not_speak_for_the_others(step):
+    report = diagnose(*shut_at(step, 1))
+    (m,) = report.measurements
+    assert (m.rate, m.spread) == (pytest.approx(np.log(0.5)), pytest.approx(0))
+    assert (m.slopes, m.matrix) == (1, pytest.approx(0.5))
+    assert report.action.startswith("start W_h at the identity")
+    assert any("in 1 of 4 sequences nothing is left of a gradient after 100 steps" in n for n in report.notes)
+    assert not any("nothing is left" in note for note in diagnose(*shut_at(step)).notes)
+
+
+def test_where_all_is_lost_the_rate_says_so_in_words_and_json():
+    report = diagnose(*shut_at(50, 0, 1, 2, 3))
+    assert report.measurements[0].rate == -np.inf
+    table = dict(report._tables())["Gradients"]
+    assert table.rows[0][table.headings.index("Lyapunov rate")] == "-inf"
+    measured = json.loads(json.dumps(report.as_dict(), allow_nan=False))["measurements"][0]
+    assert (measured["rate"], measured["best"][-1]) == (None, None)
+    assert not any("nothing is left" in note for note in report.notes)
+
+
+def test_a_figure_says_where_a_curve_ends_that_no_float_can_be_drawn_at():
+    for network, x, end in (
+        (*shut_at(50, 0, 1, 2, 3), "0"),
+        (plain(np.full((1, 1), 1e-5), np.random.default_rng(0), "identity"), np.zeros((100, 1, 3)), "1e-500"),
+    ):
+        report = diagnose(network, x)
+        (axes,) = report.figure().axes
+        assert {t.get_text() for t in axes.texts} >= {f"best → {end}", f"typical → {end}"}
+        best = report.measurements[0].best
+        least = best[best >= -300].min()
+        assert least - 3 < np.log10(min(np.min(line.get_ydata()) for line in axes.lines)) < least
+
+
 def test_gates_and_memory():
     rng = np.random.default_rng(0)
     network, x = random_network(LSTM, 6, rng), rng.normal(size=(30, 2, 3))
