@@ -53,6 +53,25 @@ LINKS = {
     ("forgets", "GRU"): "gru.html#gru-mean",
     ("vanishing", "GRU"): "gru.html#gru-whole-step",
 }
+CLIPS = "wont_train.html#see-clips"  # of a report that found nothing else
+SECTIONS = {  # what stands at these places, for where the lectures are is not known here
+    "clipping.html#not-finite": "NaN, infinity, silent zeros",
+    "wont_train.html#see-dead": "The ReLU network is dead",
+    "initialization.html#saturated-explodes": "Saturated, and exploding all the same",
+    "clipping.html#threshold": "Choose the threshold",
+    "initialization.html#saturated-slopes": "How much saturated units pass on",
+    "eigenvalues.html#far-from-normal": "How far a power can rise",
+    "lstm.html#forget-bias": "How many steps does the cell path remember?",
+    "initialization.html#scale-on-the-edge": "The scale that sits on the edge",
+    "lstm.html#bias-slices": "The bias in PyTorch, Keras and ONNX",
+    "lstm.html#large-weights": "Large weights",
+    "lstm.html#lstm-gate-by-gate": "Gate by gate",
+    "lstm.html#whole-step": "The whole step",
+    "gru.html#gru-whole-step": "One step back, every term",
+    "gru.html#gru-gate-by-gate": "Two gates and no cell",
+    "gru.html#gru-mean": "The state is a mean",
+    "wont_train.html#see-clips": "It clips at every step",
+}
 
 CLIPPED = 0.9  # a clip rate above is one of nearly all updates
 
@@ -99,8 +118,13 @@ class Finding:
 
     @property
     def link(self) -> str:
-        """The place in the lectures."""
+        """The place in the lectures: a page and a heading, relative to wherever the site is."""
         return LINKS.get((self.name, self.network), LINKS[self.name])
+
+    @property
+    def section(self) -> str:
+        """The title of that place."""
+        return SECTIONS[self.link]
 
 
 @dataclass(frozen=True)
@@ -267,8 +291,13 @@ class Report:
 
     @property
     def link(self) -> str:
-        """The place in the lectures; empty if nothing was found, and nearly nothing clipped."""
-        return self._worst.link if self._worst else "wont_train.html#see-clips" if self._clips else ""
+        """The place in the lectures, relative to wherever the site is; empty if there is none to look up."""
+        return self._worst.link if self._worst else CLIPS if self._clips else ""
+
+    @property
+    def section(self) -> str:
+        """The title of that place, or empty."""
+        return SECTIONS.get(self.link, "")
 
     @property
     def _clips(self):
@@ -287,7 +316,7 @@ class Report:
             rate = int(100 * self.training["clip rate"])  # 100% are all
             first = f"{self.verdict}, but training clipped {rate}% of its updates: {VERDICTS[self.verdict]}."
         lines = [first, f"Next: {self.action}.", f"Proof: {self.proof}."]
-        lines += [f"See {self.link}."] if self.link else []
+        lines += [f'In the lectures of rnn-notes: "{self.section}", {self.link}.'] if self.link else []
         return lines, [_sentence(finding) for finding in self.findings if finding is not worst]
 
     def _tables(self):
@@ -333,7 +362,9 @@ class Report:
         verdict, others = self._sentences()
         first, *rest = map(_html, verdict)
         if self.link:
-            rest[-1] = f'See <a href="{escape(self.link)}">{escape(self.link)}</a>.'
+            # A link would lead out of a notebook to nowhere; in a page of the site html_fixes.py makes one.
+            place = f'<code class="place">{escape(self.link)}</code>'
+            rest[-1] = rest[-1].replace(escape(self.link), place)
         parts = [f"<p><strong>{first}</strong><br>\n" + "<br>\n".join(rest) + "</p>"]
         if others:
             parts.append("<p>Also seen</p>\n" + _list(others))
@@ -413,8 +444,10 @@ class Report:
         >>> json.loads(json.dumps(report.as_dict(), allow_nan=False))["verdict"]
         'vanishing'
         """
-        head = {name: getattr(self, name) for name in ("verdict", "where", "action", "proof", "link")}
-        findings = [asdict(finding) | {"link": finding.link} for finding in self.findings]
+        head = {
+            name: getattr(self, name) for name in ("verdict", "where", "action", "proof", "link", "section")
+        }
+        findings = [asdict(f) | {"link": f.link, "section": f.section} for f in self.findings]
         parts = {
             "findings": findings,
             "measurements": [vars(m) for m in self.measurements],

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -1452,7 +1453,7 @@ SAYS = {  # what the place of a finding must speak of
 
 
 def test_every_verdict_and_every_link_is_there():
-    from rnn_notes.report import LINKS
+    from rnn_notes.report import LINKS, SECTIONS
 
     assert {verdict for _, _, verdict, *_ in TROUBLE.values()} == set(VERDICTS) - {"not measured"}
     assert {name for name in LINKS if isinstance(name, str)} == set(VERDICTS) - {
@@ -1467,8 +1468,26 @@ def test_every_verdict_and_every_link_is_there():
         assert found, link
         place = re.split(r"\n\([\w-]+\)=\n#", place)[0]
         assert re.search(SAYS[key if isinstance(key, str) else key[0]], place), f"{key}, {link}"
-    assert clipping(1.0).link == "wont_train.html#see-clips"
-    assert "\n(see-clips)=\n" in (docs / "wont_train.md").read_text(encoding="utf-8")
+    assert {*LINKS.values(), clipping(1.0).link} == SECTIONS.keys()
+    for link, title in SECTIONS.items():
+        page, _, anchor = link.partition("#")
+        text = (docs / page.replace(".html", ".md")).read_text(encoding="utf-8")
+        assert re.search(rf"\n\({anchor}\)=\n#+ {re.escape(title)}\n", text), link
+
+
+def test_the_place_in_the_lectures_can_be_found_where_no_link_leads_there():
+    report = report_on("shear below 1", 8, 0)[0]
+    said = 'In the lectures of rnn-notes: "How far a power can rise", eigenvalues.html#far-from-normal.'
+    assert said in " ".join(repr(report).split())
+    assert said in unescape(re.sub("<.*?>", "", report._repr_html_()))
+    for shown in (report, clipping(0.97)):
+        assert "href" not in shown._repr_html_()  # in a notebook there is nothing at that address
+        plain = shown.as_dict()
+        assert plain["section"] == shown.section != ""
+        assert all(
+            f["section"] == own.section for f, own in zip(plain["findings"], shown.findings, strict=True)
+        )
+    assert diagnose(HEALTHY).section == ""
 
 
 # The command.

@@ -100,6 +100,11 @@ def test_links_of_a_diagnosis():
     for link in report.LINKS.values():
         page, _, anchor = link.partition("#")
         assert anchor in anchors(page), link
+    ((page, said),) = [
+        (page, p) for page in PAGES for p in parsed(page).find_all("p") if "Proof: " in p.text and p.strong
+    ]
+    assert page == "case.html"
+    assert said.a["href"] in report.SECTIONS  # in a notebook elsewhere it is no link
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,5 +1,6 @@
 """Mend what MyST-NB and Furo write into every page."""
 
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -37,8 +38,21 @@ class Pictures(SphinxPostTransform):
                 image["loading"] = "lazy"
 
 
+class Places(SphinxPostTransform):
+    """Link the place that a printed diagnosis names: here, beside the lectures, it is known where it is."""
+
+    default_priority = 999
+
+    def run(self, **kwargs):
+        for output in self.document.findall(nodes.raw):
+            named = re.sub(r'<code class="place">(.*?)</code>', r'<a href="\1">\1</a>', output.rawsource)
+            if named != output.rawsource:
+                output.replace_self(nodes.raw("", named, format=output["format"]))
+
+
 def setup(app):
     app.connect("html-page-context", drop_mystnb_css)
     app.add_post_transform(OneId)
     app.add_post_transform(Pictures)
+    app.add_post_transform(Places)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
