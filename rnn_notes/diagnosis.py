@@ -201,8 +201,9 @@ class _Seen:
                         "what is between them is not given, so it was measured on normal numbers"
                     )
                     data = self.rng.normal(size=(*data.shape[:2], width))
-                x = np.ascontiguousarray(data[::-1] if cell.reverse else data, _dtype(cell))
                 try:
+                    x = _converted("the output of the layer below", data, _dtype(cell))
+                    x = np.ascontiguousarray(_in_time(cell, x))
                     states.append((cell, x, *self._measure(cell, x, kind)))
                 except NotFiniteError as error:
                     self.findings.append(overflow(cell, error, kind))
@@ -314,8 +315,7 @@ def _inputs(cells, x, notes):
             )
         if x.dtype != dtype:
             notes.append(f"x has dtype {x.dtype}, and was converted to that of the weights, {dtype}")
-        with np.errstate(over="ignore"):
-            yield "x", x.astype(dtype)
+        yield "x", _converted("x", x, dtype, ": scale x down, or give the weights in float64")
         return
     if width is None:
         raise ValueError(
@@ -332,6 +332,20 @@ def _inputs(cells, x, notes):
             data[..., :used] = rng.normal(size=(*shape[:2], used))
             yield kind, data
     yield "one-hot", np.eye(width, dtype=dtype)[rng.integers(width, size=shape[:2])]
+
+
+def _converted(name, x, dtype, what_to_do=""):
+    """Return x in the type of the weights; raise if a finite number is beyond that."""
+    with np.errstate(over="ignore"):
+        converted = x.astype(dtype)
+    beyond = np.argwhere(np.isinf(converted) & np.isfinite(x))
+    if len(beyond):
+        where = tuple(map(int, beyond[0]))
+        raise NotFiniteError(
+            f"{name} must have numbers within the range of {dtype}, the type of the weights, at most "
+            f"{np.finfo(dtype).max:.2g} in size, got {x[where]} at index {where}{what_to_do}"
+        )
+    return converted
 
 
 def _width(cell):
@@ -356,8 +370,14 @@ def _check_input(x, stacks, notes):
     widths = [_width(cells[0]) for cells in stacks]
     fits = x.ndim == 3 and 0 not in x.shape and any(width in (None, x.shape[-1]) for width in widths)
     if not fits:
-        sizes = " or ".join(str(width or "I") for width in dict.fromkeys(widths))
-        raise ValueError(f"x must have shape (T, B, {sizes}), time, batch, feature, got {x.shape}")
+        orders = {False: ("(T, B, {})", "time, batch, feature"), True: ("(B, T, {})", "batch, time, feature")}
+        expected = []
+        for order in dict.fromkeys(cells[0].batch_first for cells in stacks):
+            of = dict.fromkeys(_width(cells[0]) or "I" for cells in stacks if cells[0].batch_first == order)
+            shape, names = orders[order]
+            expected.append(f"{shape.format(' or '.join(map(str, of)))}, {names}")
+        hint = ": give what reaches the recurrent layer, of tokens their embeddings" if x.ndim != 3 else ""
+        raise ValueError(f"x must have shape {', or '.join(expected)}, got {x.shape}{hint}")
     check_finite("x", x)
     return x
 

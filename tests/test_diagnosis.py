@@ -1045,6 +1045,19 @@ BAD = [
         ValueError,
         r"x must have shape \(T, B, 3\), time, batch, feature, got \(5, 3\)",
     ),
+    (
+        GOOD,
+        {"x": np.ones((5, 3), int)},
+        ValueError,
+        r"got \(5, 3\): give what reaches the recurrent layer, of tokens their embeddings",
+    ),
+    (
+        in_float32(GOOD),
+        {"x": np.full((5, 1, 3), -1e300)},
+        ValueError,
+        r"x must have numbers within the range of float32, .* at most 3.4e\+38 in size, got -1e\+300 at "
+        r"index \(0, 0, 0\): scale x down, or give the weights in float64",
+    ),
     (GOOD, {"x": np.ones((5, 1, 4))}, ValueError, r"x must have shape \(T, B, 3\)"),
     (GOOD, {"x": np.ones((0, 1, 3))}, ValueError, r"x must have shape \(T, B, 3\)"),
     (GOOD, {"x": np.full((5, 1, 3), np.nan)}, ValueError, "x must be finite, got nan"),
@@ -1143,6 +1156,42 @@ def test_arrays_of_any_shape_are_diagnosed_or_refused_by_name(seed):
     else:
         assert repr(report)
         assert json.dumps(report.as_dict(), allow_nan=False)
+
+
+def module(**parts):
+    """What of a PyTorch module is read: its arrays, and whether a part takes its batch first."""
+    state = {
+        f"{name}.{key}": a for name, (cell, _) in parts.items() for key, a in torch_names(cell, 0).items()
+    }
+    named = [(name, SimpleNamespace(batch_first=first)) for name, (_, first) in parts.items()]
+    return SimpleNamespace(state_dict=lambda: state, named_modules=lambda: named)
+
+
+def test_the_shape_that_x_must_have_is_in_the_order_of_the_network():
+    rng = np.random.default_rng(0)
+    three, five = (random_network(LSTM, 4, rng, width) for width in (3, 5))
+    for network, expected in (
+        (keras_model(three), r"\(B, T, 3\), batch, time, feature"),
+        (module(a=(three, True)), r"\(B, T, 3\), batch, time, feature"),
+        (module(a=(three, False)), r"\(T, B, 3\), time, batch, feature"),
+        (module(a=(three, True), b=(five, True)), r"\(B, T, 3 or 5\), batch, time, feature"),
+        (
+            module(a=(three, True), b=(five, False)),
+            r"\(B, T, 3\), batch, time, feature, or \(T, B, 5\), time, batch, feature",
+        ),
+    ):
+        with pytest.raises(ValueError, match=rf"x must have shape {expected}, got \(2, 9, 4\)$"):
+            diagnose(network, np.ones((2, 9, 4)))
+
+
+def test_what_a_layer_of_float32_cannot_read_of_one_of_float64_is_said():
+    large, small = (
+        RNN(np.ones((1, 1), d), np.eye(1, dtype=d), np.zeros(1, d), "identity")
+        for d in (np.float64, np.float32)
+    )
+    report = diagnose([large, small], np.full((5, 1, 1), 1e100))
+    assert (report.verdict, report.where) == ("not finite", "layer 1")
+    assert re.search("within the range of float32, .* got 1e.100 at", report.findings[0].what)
 
 
 def test_x_in_the_order_of_batch_first_is_asked_about():
