@@ -30,7 +30,9 @@ TORCH = re.compile(
     r"(?P<group>.*?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<layer>[0-9]{1,4}))?(?P<back>_reverse)?"
 )
 KERAS = re.compile(r"(?P<group>.*?)(?P<name>recurrent_kernel|kernel|bias)(?::0)?")
-RECURRENT = re.compile(r"peephole|recurrent|_diag|(weight|bias)_\w+_l[0-9]|weight_(hh|ih)|W_c|w_c[ifo]")
+RECURRENT = re.compile(
+    r"peephole|recurrent|_diag|(weight|bias)_\w+_l[0-9]|weight_(hh|ih)|W_[cx]|w_c[ifo]|_cell/"
+)
 OURS = re.compile(r"(?:(?P<group>.*?)(?P<layer>[0-9]{1,4})?[^A-Za-z0-9])?(?P<name>W_x|W_h|b_n|b)")
 
 
@@ -225,54 +227,68 @@ def as_array(name, value, notes):
 
 def _from_arrays(arrays, found, known):
     """Sort arrays by the names that PyTorch, Keras and this package give them."""
-    for pattern, key, build in (
-        (TORCH, "weight_hh", _torch),
-        (KERAS, "recurrent_kernel", _keras),
-        (OURS, "W_h", _ours),
-    ):
+    schemes, used, twice = {}, set(), []
+    for scheme, (pattern, key, _) in SCHEMES.items():
         parts = {}
         for name, array in arrays.items():
             match = pattern.fullmatch(name)
             if match:
                 said = match.groupdict()
                 place = (said["group"] or "", int(said.get("layer") or 0), bool(said.get("back")))
-                parts.setdefault(place, {})[said["name"]] = (name, array)
+                part = parts.setdefault(place, {})
+                if said["name"] in part:
+                    twice.append(name)
+                part.setdefault(said["name"], (name, array))
         parts = {place: part for place, part in parts.items() if key in part}
-        if not parts:
-            continue
-        used = {name for part in parts.values() for name, _ in part.values()}
-        left = [name for name in arrays if name not in used]
-        groups = {place[0] for place in parts}
-        layers = _layers_of_keras(parts) if pattern is KERAS else {p: p[1:] for p in parts}
-        for place, part in parts.items():
-            layer, reverse = layers[place]
-            group = "" if pattern is KERAS else place[0]
-            where = place[0].rstrip("./_ ") if pattern is KERAS or len(groups) > 1 else ""
-            if "stacked" not in where:
-                where = re.sub(r"(?<=.)/\w+_cell$", "", where)  # Keras names the layer, and its cell
-            if not where or (pattern is not KERAS and len(parts) > len(groups)):
-                where = f"{where} {_name(layer, len(parts))}".strip()
-            where += ", backward" if reverse else ""
-            activation, batch_first = known.get(place[0], ("tanh", False))
-            cell = build(where, part, activation, found)
-            cell.group, cell.layer, cell.reverse, cell.batch_first = group, layer, reverse, batch_first
-            found.cells.append(cell)
-            if cell.gates == 1 and place[0] not in known:
-                found.notes.append(f"{where}: weights do not say the activation, so tanh is assumed")
-        found.cells.sort(key=lambda cell: (cell.group, cell.layer, cell.reverse))
-        # What stands beside a recurrent matrix, or has a name like one.
-        beside = {name for name in left if name[: re.search(r"[^./]*$", name).start()] in groups - {""}}
-        recurrent = [name for name in left if name in beside or RECURRENT.search(name)]
-        if recurrent:
-            found.complete = False  # with them it is another network
-            found.notes.append(f"not understood, and measured without: {_listed(recurrent)}")
-        rest = [name for name in left if name not in recurrent]
-        if rest:
-            found.notes.append(f"no part of a recurrence: {_listed(rest)}")
-        return found
-    expected = "weight_ih_l0 and weight_hh_l0 (PyTorch), kernel and recurrent_kernel (Keras), or W_x and W_h"
-    got = _listed(list(arrays)) if arrays else "no arrays"
-    raise ValueError(f"network must have weights of the names {expected}, got {got}")
+        if parts:
+            schemes[scheme] = parts
+            used |= {name for part in parts.values() for name, _ in part.values()}
+    if not schemes:
+        expected = (
+            "weight_ih_l0 and weight_hh_l0 (PyTorch), kernel and recurrent_kernel (Keras), or W_x and W_h"
+        )
+        got = _listed(list(arrays)) if arrays else "no arrays"
+        raise ValueError(f"network must have weights of the names {expected}, got {got}")
+    if len(schemes) > 1:
+        names = " and of ".join(schemes)
+        found.notes.append(f"names of {names}, which no network mixes: each is taken for one of its own")
+    for scheme, parts in schemes.items():
+        _from_parts(parts, scheme, f"{scheme} " if len(schemes) > 1 else "", found, known)
+    # What stands beside a recurrent matrix, or has a name like one.
+    groups = {place[0] for parts in schemes.values() for place in parts} - {""}
+    left = [name for name in arrays if name not in used]
+    beside = {name for name in left if name[: re.search(r"[^./]*$", name).start()] in groups}
+    recurrent = [name for name in left if name in beside or name in twice or RECURRENT.search(name)]
+    if recurrent:
+        found.complete = False  # with them it is another network
+        found.notes.append(f"not understood, and measured without: {_listed(recurrent)}")
+    rest = [name for name in left if name not in recurrent]
+    if rest:
+        found.notes.append(f"no part of a recurrence: {_listed(rest)}")
+    return found
+
+
+def _from_parts(parts, scheme, before, found, known):
+    """Add the cells of all parts that have their names from one program, each after these words."""
+    groups = {place[0] for place in parts}
+    keras, build = scheme == "Keras", SCHEMES[scheme][2]
+    layers, cells = _layers_of_keras(parts) if keras else {p: p[1:] for p in parts}, []
+    for place, part in parts.items():
+        layer, reverse = layers[place]
+        where = place[0].rstrip("./_ ") if keras or len(groups) > 1 else ""
+        if "stacked" not in where:
+            where = re.sub(r"(?<=.)/\w+_cell$", "", where)  # Keras names the layer, and its cell
+        if not where or (not keras and len(parts) > len(groups)):
+            where = f"{where} {_name(layer, len(parts))}".strip()
+        where = before + where + ", backward" * reverse
+        activation, batch_first = known.get(place[0], ("tanh", False))
+        cell = build(where, part, activation, found)
+        cell.group, cell.layer, cell.reverse = before + ("" if keras else place[0]), layer, reverse
+        cell.batch_first = batch_first
+        cells.append(cell)
+        if cell.gates == 1 and place[0] not in known:
+            found.notes.append(f"{where}: weights do not say the activation, so tanh is assumed")
+    found.cells += sorted(cells, key=lambda cell: (cell.group, cell.layer, cell.reverse))
 
 
 def _listed(names, most=6):
@@ -463,6 +479,13 @@ def _from_list(arrays, found):
     if any(cell.gates == 1 for cell in found.cells):
         found.notes.append("weights do not say the activation, so tanh is assumed")
     return found
+
+
+SCHEMES = {  # the names of each program: their pattern, which of them there must be, and what reads them
+    "PyTorch": (TORCH, "weight_hh", _torch),
+    "Keras": (KERAS, "recurrent_kernel", _keras),
+    "this package": (OURS, "W_h", _ours),
+}
 
 
 # Files.

@@ -871,6 +871,48 @@ def test_a_missing_bias_and_unknown_arrays_are_said():
         assert len(report.measurements) == 3
 
 
+def keras_names(network, where="lstm/lstm_cell"):
+    parts = ("kernel", "recurrent_kernel", "bias")
+    return {f"{where}/{part}": a for part, a in zip(parts, keras_arrays(network), strict=True)}
+
+
+@pytest.mark.parametrize("prefix", ["", "net."])
+def test_names_of_two_programs_are_two_networks(prefix):
+    rng = np.random.default_rng(0)
+    torch, keras, ours = (random_network(LSTM, 4, rng) for _ in range(3))
+    named = [
+        {f"{prefix}{name}": a for name, a in arrays.items()}
+        for arrays in (torch_names(torch, 0), keras_names(keras), ours.parameters())
+    ]
+    report, x = diagnose(named[2] | named[1] | named[0], np.ones((9, 1, 3))), np.ones((9, 1, 3))
+    assert [m.where.split()[0] for m in report.measurements] == ["PyTorch", "Keras", "this"]
+    for m, network in zip(report.measurements, (torch, keras, ours), strict=True):
+        assert m.best == pytest.approx(diagnose(network, x).measurements[0].best)
+    said = "names of PyTorch and of Keras and of this package, which no network mixes: each is taken for"
+    assert any(said in note for note in report.notes)
+    assert report.complete
+    assert not any("names of" in note for note in diagnose(named[1], x).notes)
+
+
+def test_what_is_left_of_another_recurrence_is_no_complete_network():
+    rng = np.random.default_rng(0)
+    good, other = lstm(4, rng, f=5), keras_names(lstm(4, rng, f=5))
+    del other["lstm/lstm_cell/recurrent_kernel"]
+    ours = {f"layer{i}.{name}": a for i in (0, 1) for name, a in lstm(4, rng, f=5).parameters().items()}
+    del ours["layer1.W_h"]
+    for arrays, left in (
+        (torch_names(good, 0) | other, "lstm/lstm_cell/kernel, lstm/lstm_cell/bias"),
+        (torch_names(good, 0) | {"W_x": good.W_x}, "W_x"),
+        (ours, "layer1.W_x"),
+        (torch_names(good, 0) | {"weight_hh": good.W_h}, "weight_hh"),  # of an LSTMCell, and of no other name
+        (keras_names(good) | {"lstm/lstm_cell/kernel:0": good.W_x.T}, "lstm/lstm_cell/kernel:0"),
+        ({f"layer1.{n}": a for n, a in good.parameters().items()} | {"layer01.W_h": good.W_h}, "layer01.W_h"),
+    ):
+        report = diagnose(arrays)
+        assert (report.verdict, report.complete) == ("not measured", False), left
+        assert f"not understood, and measured without: {left}" in report.notes
+
+
 # Files.
 
 
