@@ -8,12 +8,13 @@ from rnn_notes._checks import refuse_overflow
 from rnn_notes._growth import KINDS
 from rnn_notes.gru import GRU
 from rnn_notes.lstm import LSTM
-from rnn_notes.report import VERDICTS, Finding, _power
+from rnn_notes.report import NO_VERDICTS, VERDICTS, Finding, _power
 from rnn_notes.rnn import RNN
 
 # In log₁₀: less than this is left, and a gradient has vanished; more than its inverse, and it has exploded.
 THOUSANDTH = 3.0
 SPIKE = 1000  # times the median before: a gradient of such a norm is one of an explosion
+LARGE = 10  # times the medians before and after: a step so much longer than others, and no longer phase
 
 
 @refuse_overflow
@@ -62,7 +63,21 @@ def usual(norms):
 
 
 @refuse_overflow
-def of_history(norms, threshold, outcome):
+def spiked(norms):
+    """Return where norms are far above those around them: the median before, and that of the 16 after.
+
+    What stays large from an update on is no spike. The first eight have too few before them, and of the last
+    it is not known whether it stays.
+    """
+    high = (norms > 0) & (norms >= LARGE * usual(norms))
+    high[:8] = high[-1:] = False
+    return np.array(
+        [n for n in np.flatnonzero(high) if norms[n] >= LARGE * np.median(norms[n + 1 : n + 17])], int
+    )
+
+
+@refuse_overflow
+def of_history(norms, threshold, outcome, clipped):
     """Return what the norms of the gradients at each update show."""
     found, finite = [], norms[np.isfinite(norms)]
 
@@ -80,7 +95,7 @@ def of_history(norms, threshold, outcome):
         )
     if not finite.size:
         return found
-    middle, before = np.median(finite), usual(finite)
+    middle, before, large = np.median(finite), usual(finite), spiked(finite)
     spikes = np.flatnonzero((before > 0) & (finite >= SPIKE * before))
     if spikes.size:
         at = spikes[np.argmax(finite[spikes])]
@@ -90,6 +105,20 @@ def of_history(norms, threshold, outcome):
             f"the gradient's norm reaches {finite[at]:.2g} at update {update}, "
             f"{finite[at] / before[at]:.2g} times the median of those before",
             f"clip by norm, with a threshold of {threshold:.2g} to begin with",
+            "the loss must no longer jump after the largest norms",
+        )
+    elif large.size:
+        updates = np.flatnonzero(np.isfinite(norms))[large]
+        worst = np.argmax(finite[large])
+        action = f"look at the batch of update {updates[worst]}; "
+        see(
+            "spikes",
+            f"the gradient's norm spikes at {large.size} of {norms.size} updates: it is "
+            f"{finite[large[worst]]:.2g} at update {updates[worst]}, "
+            f"{finite[large[worst]] / before[large[worst]]:.2g} times the median of those before",
+            action + "clipping bounds its step, and does not make it right"
+            if clipped.size and clipped[updates].all()
+            else action + f"clip by norm, with a threshold of {threshold:.2g} to begin with",
             "the loss must no longer jump after the largest norms",
         )
     if middle == 0:
@@ -301,5 +330,5 @@ def merged(findings):
     worst = [
         replace(of[0], inputs=tuple(dict.fromkeys(i for f in of for i in f.inputs))) for of in same.values()
     ]
-    order = {name: rank for rank, name in enumerate([*VERDICTS, "forget bias"])}
+    order = {name: rank for rank, name in enumerate([*VERDICTS, *NO_VERDICTS])}
     return sorted(worst, key=lambda f: (order[f.name], -f.size))

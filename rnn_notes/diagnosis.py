@@ -26,6 +26,7 @@ from rnn_notes._findings import (
     of_history,
     of_weights,
     overflow,
+    spiked,
     usual,
 )
 from rnn_notes._growth import EXACT, KINDS, MOST, growth, growth_of_inputs
@@ -164,9 +165,15 @@ class _Seen:
         if finite.size:
             with np.errstate(over="ignore"):
                 before = usual(finite)
-                kept = finite[(finite < SPIKE * before) | (before == 0)]
-                numbers = {"average": finite.mean(), "largest": finite.max(), "threshold": kept.mean() / 2}
-        self.findings += of_history(norms, numbers.get("threshold"), getattr(history, "outcome", ""))
+                kept = (finite < SPIKE * before) | (before == 0)
+                kept[spiked(finite)] = False
+                numbers = {
+                    "average": finite.mean(),
+                    "largest": finite.max(),
+                    "threshold": finite[kept].mean() / 2,
+                }
+        outcome = getattr(history, "outcome", "")
+        self.findings += of_history(norms, numbers.get("threshold"), outcome, clipped)
         if clipped.size:
             numbers["clip rate"] = clipped.mean()
             if clipped.mean() > CLIPPED:

@@ -31,6 +31,7 @@ VERDICTS = {
 
 :meta hide-value:
 """
+NO_VERDICTS = "spikes", "forget bias"  # what is worth a look, and by itself stops no gradient
 
 # The place of each finding in the lectures; for a network with gates, its own if it has one.
 LINKS = {
@@ -43,6 +44,7 @@ LINKS = {
     "forgets": "lstm.html#forget-bias",
     "vanishing": "initialization.html#scale-on-the-edge",
     "forget bias": "lstm.html#bias-slices",
+    "spikes": "wont_train.html#see-spikes",
     ("chaotic", "LSTM"): "lstm.html#large-weights",
     ("exploding", "LSTM"): "lstm.html#large-weights",
     ("saturated", "LSTM"): "lstm.html#lstm-gate-by-gate",
@@ -70,6 +72,7 @@ SECTIONS = {  # what stands at these places, for where the lectures are is not k
     "gru.html#gru-whole-step": "One step back, every term",
     "gru.html#gru-gate-by-gate": "Two gates and no cell",
     "gru.html#gru-mean": "The state is a mean",
+    "wont_train.html#see-spikes": "The norm spikes",
     "wont_train.html#see-clips": "It clips at every step",
 }
 
@@ -83,7 +86,7 @@ class Finding:
     Attributes
     ----------
     name : str
-        One of `VERDICTS`, or ``"forget bias"``, which is never the verdict.
+        One of `VERDICTS`, or ``"spikes"`` or ``"forget bias"``, which are never the verdict.
     where : str
         The layer and direction, ``"training"`` or ``"loss"``.
     what : str
@@ -277,6 +280,7 @@ class Report:
             return self._worst.action
         if self.complete:
             first = "look at the threshold and the learning rate first; " if self._clips else ""
+            first = f"{self._spikes.action}; " if self._spikes else first
             return f"{first}nothing wrong with its gradients at the start: look elsewhere"
         return "give what the notes name, and diagnose again"
 
@@ -287,12 +291,15 @@ class Report:
             return self._worst.proof
         if self._clips:
             return "with a threshold of half the average norm, the loss must fall faster, or this was not it"
+        if self._spikes:
+            return self._spikes.proof
         return "diagnose it on your own input, and again after some training: both change the answer"
 
     @property
     def link(self) -> str:
         """The place in the lectures, relative to wherever the site is; empty if there is none to look up."""
-        return self._worst.link if self._worst else CLIPS if self._clips else ""
+        seen = self._worst or self._spikes
+        return seen.link if seen else CLIPS if self._clips else ""
 
     @property
     def section(self) -> str:
@@ -305,6 +312,12 @@ class Report:
         return self.verdict == "healthy" and self.training.get("clip rate", 0) > CLIPPED
 
     @property
+    def _spikes(self):
+        """The spikes of a training that was not clipped nearly always, if nothing else was found."""
+        found = (finding for finding in self.findings if finding.name == "spikes")
+        return next(found, None) if self.verdict == "healthy" and not self._clips else None
+
+    @property
     def _worst(self):
         return next((finding for finding in self.findings if finding.name in VERDICTS), None)
 
@@ -315,9 +328,11 @@ class Report:
         if self._clips:
             rate = int(100 * self.training["clip rate"])  # 100% are all
             first = f"{self.verdict}, but training clipped {rate}% of its updates: {VERDICTS[self.verdict]}."
+        if self._spikes:
+            first = f"{self.verdict}, but {self._spikes.what}: {VERDICTS[self.verdict]}."
         lines = [first, f"Next: {self.action}.", f"Proof: {self.proof}."]
         lines += [f'In the lectures of rnn-notes: "{self.section}", {self.link}.'] if self.link else []
-        return lines, [_sentence(finding) for finding in self.findings if finding is not worst]
+        return lines, [_sentence(f) for f in self.findings if f is not worst and f is not self._spikes]
 
     def _tables(self):
         if self.measurements:

@@ -1367,6 +1367,43 @@ def test_norms_that_fall_in_training_are_no_explosion():
     assert diagnose(healthy, history=falling[::-1]).verdict == "exploding"
 
 
+def noisy(rng, size=200, spread=0.5):
+    return np.exp(spread * rng.normal(size=size))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_norms_ten_times_those_around_them_are_spikes(seed):
+    norms = noisy(np.random.default_rng(seed), spread=0.3)
+    usual = diagnose(HEALTHY, history=norms)
+    norms[[50, 120, 180]] = 15.0, 20.0, 15.0
+    report = diagnose(HEALTHY, history=norms)
+    assert report.verdict == "healthy"
+    (finding,) = report.findings
+    assert (finding.name, finding.where) == ("spikes", "training")
+    assert "the gradient's norm spikes at 3 of 200 updates: it is 20 at update 120, " in finding.what
+    assert report.training["threshold"] == pytest.approx(usual.training["threshold"], rel=0.05)
+    for text in (repr(report), re.sub("<.*?>", "", report._repr_html_())):
+        assert text.startswith("healthy, but the gradient's norm spikes")
+        assert text.count("spikes at") == 1
+    assert report.action.startswith("look at the batch of update 120; clip by norm, with a threshold of 0.5")
+    assert (report.proof, report.link) == (finding.proof, "wont_train.html#see-spikes")
+    history = SimpleNamespace(gradient_norm=norms, clipped=norms > 10)
+    assert "does not make it right" in diagnose(HEALTHY, history=history).action
+    ill = diagnose(lstm(4, np.random.default_rng(0), f=-5), history=norms)
+    assert [f.name for f in ill.findings] == ["forgets", "spikes"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_has_no_spikes_is_said_to_have_none(seed):
+    rng = np.random.default_rng(seed)
+    for shape in (1.0, np.logspace(0, -6, 200), np.logspace(0, 2, 200), np.repeat([1.0, 100.0], 100)):
+        report = diagnose(HEALTHY, history=shape * noisy(rng))  # 1 in 400,000 is ten times the median
+        assert not [f for f in report.findings if f.name == "spikes"]
+    start = noisy(rng)
+    start[:8] *= 50.0  # the first updates of many a training
+    assert diagnose(HEALTHY, history=start).findings == ()
+
+
 def test_all_arrays_that_are_not_finite_are_named():
     report = diagnose(GOOD | {"W_x": np.full((4, 3), np.nan), "b": np.full(4, np.inf)})
     assert [finding.what.split()[0] for finding in report.findings] == ["W_x", "b"]
@@ -1540,17 +1577,18 @@ SAYS = {  # what the place of a finding must speak of
     "forgets": "forget|gate|mean",
     "vanishing": "edge|vanish|step",
     "forget bias": "bias",
+    "spikes": "spike",
 }
 
 
 def test_every_verdict_and_every_link_is_there():
-    from rnn_notes.report import LINKS, SECTIONS
+    from rnn_notes.report import LINKS, NO_VERDICTS, SECTIONS
 
     assert {verdict for _, _, verdict, *_ in TROUBLE.values()} == set(VERDICTS) - {"not measured"}
     assert {name for name in LINKS if isinstance(name, str)} == set(VERDICTS) - {
         "healthy",
         "not measured",
-    } | {"forget bias"}
+    } | {*NO_VERDICTS}
     docs = Path(__file__).parents[1] / "docs"
     for key, link in LINKS.items():
         page, _, anchor = link.partition("#")
