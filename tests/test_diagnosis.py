@@ -1382,7 +1382,7 @@ def test_norms_ten_times_those_around_them_are_spikes(seed):
     assert (finding.name, finding.where) == ("spikes", "training")
     assert "the gradient's norm spikes at 3 of 200 updates: it is 20 at update 120, " in finding.what
     assert report.training["threshold"] == pytest.approx(usual.training["threshold"], rel=0.05)
-    for text in (repr(report), re.sub("<.*?>", "", report._repr_html_())):
+    for text in (repr(report), unescape(re.sub("<.*?>", "", report._repr_html_()))):
         assert text.startswith("healthy, but the gradient's norm spikes")
         assert text.count("spikes at") == 1
     assert report.action.startswith("look at the batch of update 120; clip by norm, with a threshold of 0.5")
