@@ -137,7 +137,8 @@ def _from_module(module, found):
     for name, part in module.named_modules():
         group = f"{name}." if name else ""
         kind = str(getattr(part, "mode", "")) + str(getattr(part, "nonlinearity", ""))
-        known[group] = ("relu" if "relu" in kind.lower() else "tanh", getattr(part, "batch_first", False))
+        phi = "relu" if "relu" in kind.lower() else "tanh"
+        known[group] = (phi, getattr(part, "batch_first", False), False)
         for weight in getattr(part, "_flat_weights_names", ()):  # with weight_norm, state_dict has its parts
             if group + weight not in arrays and hasattr(part, weight):
                 arrays[group + weight] = getattr(part, weight)
@@ -157,7 +158,10 @@ def _from_keras_model(model, found):
         cell = getattr(layer, "cell", None)
         phi = getattr(getattr(cell, "activation", None), "__name__", "tanh")
         gate = getattr(getattr(cell, "recurrent_activation", None), "__name__", "sigmoid")
-        known[f"{getattr(cell, 'path', '')}/"] = (phi if gate == "sigmoid" else f"{phi} and {gate}", True)
+        path = f"{getattr(cell, 'path', '')}/"
+        # The backward layer of a Bidirectional has its output turned round again, another has not.
+        turned = getattr(layer, "go_backwards", False) and not re.search("(^|/)backward_", path)
+        known[path] = (phi if gate == "sigmoid" else f"{phi} and {gate}", True, turned)
     if len(set(names)) < len(arrays):
         _from_list([np.asarray(array) for array in arrays], found)
     else:
@@ -272,23 +276,25 @@ def _from_parts(parts, scheme, before, found, known):
     """Add the cells of all parts that have their names from one program, each after these words."""
     groups = {place[0] for place in parts}
     keras, build = scheme == "Keras", SCHEMES[scheme][2]
-    layers, cells = _layers_of_keras(parts) if keras else {p: p[1:] for p in parts}, []
+    layers, cells, all_turned = _layers_of_keras(parts) if keras else {p: p[1:] for p in parts}, [], False
     for place, part in parts.items():
         layer, reverse = layers[place]
+        activation, batch_first, turned = known.get(place[0], ("tanh", False, False))
+        all_turned ^= turned  # and what stands above reads it so
+        reverse ^= all_turned
         where = place[0].rstrip("./_ ") if keras or len(groups) > 1 else ""
         if "stacked" not in where:
             where = re.sub(r"(?<=.)/\w+_cell$", "", where)  # Keras names the layer, and its cell
         if not where or (not keras and len(parts) > len(groups)):
             where = f"{where} {_name(layer, len(parts))}".strip()
         where = before + where + ", backward" * reverse
-        activation, batch_first = known.get(place[0], ("tanh", False))
         cell = build(where, part, activation, found)
         cell.group, cell.layer, cell.reverse = before + ("" if keras else place[0]), layer, reverse
         cell.batch_first = batch_first
-        cells.append(cell)
+        cells.append(((cell.group, layer, layers[place][1]), cell))  # in the order in which they are joined
         if cell.gates == 1 and place[0] not in known:
             found.notes.append(f"{where}: weights do not say the activation, so tanh is assumed")
-    found.cells += sorted(cells, key=lambda cell: (cell.group, cell.layer, cell.reverse))
+    found.cells += [cell for _, cell in sorted(cells, key=lambda entry: entry[0])]
 
 
 def _listed(names, most=6):
@@ -309,8 +315,15 @@ def _layers_of_keras(parts):
 def _torch(where, part, activation, found):
     W_h = part["weight_hh"][1]
     if "weight_hr" in part:
+        arrays, gates = {name: array for name, (_, array) in part.items()}, 0
         problem = f"{where} has a projection (proj_size), which this package does not run"
-        return _cell(where, 0, {name: array for name, (_, array) in part.items()}, problem, found)
+        W_hr = part["weight_hr"][1]
+        P, H = W_hr.shape if W_hr.ndim == 2 else (0, 0)
+        if W_h.shape == (4 * H, P) and np.isfinite(W_h).all() and np.isfinite(W_hr).all():
+            wide = np.result_type(W_h, np.float32)
+            arrays["W_h"], gates = W_h.astype(wide) @ W_hr.astype(wide), 4
+            problem += "; of its recurrence only the products weight_hh weight_hr are measured"
+        return _cell(where, gates, arrays, problem, found)
     gates = _gates(part["weight_hh"][0], W_h.shape)
     if "weight_ih" not in part:
         problem = f"{where} has no weight_ih: no input, so it cannot be run"
@@ -472,7 +485,8 @@ def _from_list(arrays, found):
         shapes = _listed([str(a.shape) for a in arrays]) or "none"
         raise ValueError(
             "network must be a list as Keras's get_weights returns it, kernel (I, kH), recurrent kernel "
-            f"(H, kH) and bias with k = 1, 3 or 4, got arrays of shapes {shapes}"
+            f"(H, kH) and bias with k = 1, 3 or 4, got arrays of shapes {shapes}; from PyTorch, give the "
+            "module or its state_dict, for names say which array is which"
         )
     if left:
         found.notes.append(f"{left} arrays of the list are no part of a recurrence")
@@ -494,7 +508,8 @@ SCHEMES = {  # the names of each program: their pattern, which of them there mus
 def load(path) -> Mapping:
     """Return the arrays of a file by name. No pickle is opened; sizes are checked before reading."""
     if not path.is_file():
-        raise ValueError(f"network must be a file that exists, got {shown(str(path))}")
+        what = "the folder " if path.is_dir() else ""
+        raise ValueError(f"network must be a file that exists, got {what}{shown(str(path))}")
     readers = {".npz": _npz, ".safetensors": _safetensors, ".pt": _pt, ".pth": _pt, ".bin": _pt}
     if path.suffix not in readers:
         hint = {

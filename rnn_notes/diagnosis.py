@@ -187,14 +187,15 @@ class _Seen:
         """Return the cells of a stack that data can reach, and that can be run."""
         missing = [cell for cell in stack if cell.network is None]
         if missing:
-            self._stop(missing[0], "could not be run")
+            self._stop(missing[0], "could not be run", stack)
             lowest = missing[0].layer
             return [c for c in stack if c.layer <= lowest and c not in missing]
         return stack
 
-    def _stop(self, cell, why):
+    def _stop(self, cell, why, stack):
         self.complete = False
-        self.notes.append(f"{cell.where} {why}, so nothing above it was run")
+        above = any(other.layer > cell.layer for other in stack)
+        self.notes.append(f"{cell.where} {why}" + ", so nothing above it was run" * above)
 
     def run(self, cells, kind, data, loss):
         """Run a stack on data of shape (T, B, I), layer by layer, and measure each."""
@@ -214,7 +215,7 @@ class _Seen:
                     states.append((cell, x, *self._measure(cell, x, kind)))
                 except NotFiniteError as error:
                     self.findings.append(overflow(cell, error, kind))
-                    self._stop(cell, "overflows")
+                    self._stop(cell, "overflows", cells)
             if len(states) < len(row):
                 return
             data = np.concatenate([_in_time(cell, h[1:]) for cell, _, _, h in states], axis=-1)

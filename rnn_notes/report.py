@@ -56,6 +56,7 @@ LINKS = {
     ("vanishing", "GRU"): "gru.html#gru-whole-step",
 }
 CLIPS = "wont_train.html#see-clips"  # of a report that found nothing else
+MEASURE = "recipes.html#torch-gradients"  # of one that could not run all
 SECTIONS = {  # what stands at these places, for where the lectures are is not known here
     "clipping.html#not-finite": "NaN, infinity, silent zeros",
     "wont_train.html#see-dead": "The ReLU network is dead",
@@ -74,6 +75,7 @@ SECTIONS = {  # what stands at these places, for where the lectures are is not k
     "gru.html#gru-mean": "The state is a mean",
     "wont_train.html#see-spikes": "The norm spikes",
     "wont_train.html#see-clips": "It clips at every step",
+    "recipes.html#torch-gradients": "Gradient norm by step",
 }
 
 CLIPPED = 0.9  # a clip rate above is one of nearly all updates
@@ -282,7 +284,10 @@ class Report:
             first = "look at the threshold and the learning rate first; " if self._clips else ""
             first = f"{self._spikes.action}; " if self._spikes else first
             return f"{first}nothing wrong with its gradients at the start: look elsewhere"
-        return "give what the notes name, and diagnose again"
+        return (
+            "give what the notes name, and diagnose again; of what this package does not run, measure the "
+            "gradient norm by time step in your own program"
+        )
 
     @property
     def proof(self) -> str:
@@ -293,11 +298,15 @@ class Report:
             return "with a threshold of half the average norm, the loss must fall faster, or this was not it"
         if self._spikes:
             return self._spikes.proof
+        if not self.complete:
+            return "diagnose again: no note may name what was left out"
         return "diagnose it on your own input, and again after some training: both change the answer"
 
     @property
     def link(self) -> str:
         """The place in the lectures, relative to wherever the site is; empty if there is none to look up."""
+        if self.verdict == "not measured":
+            return MEASURE
         seen = self._worst or self._spikes
         return seen.link if seen else CLIPS if self._clips else ""
 

@@ -871,6 +871,52 @@ def test_a_missing_bias_and_unknown_arrays_are_said():
         assert len(report.measurements) == 3
 
 
+def test_what_cannot_be_run_is_said_with_what_to_do():
+    rng = np.random.default_rng(0)
+    good, arrays = lstm(6, rng, f=5), torch_names(random_network(LSTM, 6, rng), 0)
+    arrays |= {"weight_hh_l0": rng.normal(size=(24, 2)), "weight_hr_l0": rng.normal(size=(2, 6))}
+    report = diagnose(arrays)
+    assert [block.name for block in report.blocks] == ["W_hi", "W_hf", "W_hg", "W_ho"]
+    whole = arrays["weight_hh_l0"] @ arrays["weight_hr_l0"]
+    norms = [np.linalg.norm(W, 2) for W in np.split(whole, 4)]
+    assert [block.norm for block in report.blocks] == pytest.approx(norms)
+    assert report.verdict == "not measured"
+    assert "measure the gradient norm by time step in your own program" in report.action
+    assert "so nothing above it was run" not in repr(report)
+    above = {name.replace("l0", "l1"): a for name, a in torch_names(good, 0).items()}
+    assert "network could not be run" in repr(report)
+    assert "layer 0 could not be run, so nothing above it was run" in diagnose(arrays | above).notes
+    for name in ("weight_hh_l0", "weight_hr_l0"):
+        bad = diagnose(arrays | {name: np.full_like(arrays[name], np.nan)})
+        assert [f.what.split()[0] for f in bad.findings] == [name.removesuffix("_l0")]
+    for wrong in (np.ones(6), np.ones((3, 6)), np.ones((2, 5)), np.float64(1)):
+        assert diagnose(arrays | {"weight_hr_l0": wrong}).blocks == ()
+
+
+def test_a_layer_of_keras_that_goes_backwards_turns_what_is_above():
+    rng, x = np.random.default_rng(0), np.random.default_rng(1).normal(size=(9, 2, 3))
+    a, forward, backward = (random_network(RNN, 4, rng, I) for I in (3, 4, 4))  # noqa: E741
+    c = random_network(RNN, 4, rng, I=8)
+    cells = {"a/cell": a, "two/forward_b/cell": forward, "two/backward_b/cell": backward, "c/cell": c}
+    layers = [SimpleNamespace(cell=SimpleNamespace(path=p), go_backwards="forward" not in p) for p in cells]
+    arrays = {name: array for path, cell in cells.items() for name, array in keras_names(cell, path).items()}
+    model = SimpleNamespace(
+        get_weights=lambda: [*arrays.values()],
+        weights=[SimpleNamespace(path=name) for name in arrays],
+        layers=layers,
+    )
+    seen = []
+    report = diagnose(model, np.swapaxes(x, 0, 1), loss=lambda h: (0.0, seen.append(h) or np.ones_like(h)))
+
+    def run(network, x):
+        return network.forward(np.ascontiguousarray(x))[1:]
+
+    h = run(a, x[::-1])  # as Keras hands it on: what was read last comes last
+    h = np.concatenate([run(forward, h), run(backward, h[::-1])[::-1]], axis=-1)
+    np.testing.assert_allclose(seen[0], run(c, h[::-1]))
+    assert ["backward" in m.where.split(", ") for m in report.measurements] == [True, True, False, False]
+
+
 def keras_names(network, where="lstm/lstm_cell"):
     parts = ("kernel", "recurrent_kernel", "bias")
     return {f"{where}/{part}": a for part, a in zip(parts, keras_arrays(network), strict=True)}
@@ -1017,7 +1063,9 @@ def test_an_npz_with_objects_or_a_false_promise_is_refused(tmp_path):
         archive.writestr("readme.txt", "text")
     with pytest.raises(ValueError, match=r"it has 'readme\.txt', which is no array"):
         diagnose(tmp_path / "c.npz")
-    with pytest.raises(ValueError, match="must be a file that exists"):
+    with pytest.raises(ValueError, match="must be a file that exists, got the folder"):
+        diagnose(tmp_path)
+    with pytest.raises(ValueError, match="must be a file that exists, got '"):
         diagnose(tmp_path / "none.npz")
 
 
@@ -1582,7 +1630,7 @@ SAYS = {  # what the place of a finding must speak of
 
 
 def test_every_verdict_and_every_link_is_there():
-    from rnn_notes.report import LINKS, NO_VERDICTS, SECTIONS
+    from rnn_notes.report import LINKS, MEASURE, NO_VERDICTS, SECTIONS
 
     assert {verdict for _, _, verdict, *_ in TROUBLE.values()} == set(VERDICTS) - {"not measured"}
     assert {name for name in LINKS if isinstance(name, str)} == set(VERDICTS) - {
@@ -1597,7 +1645,7 @@ def test_every_verdict_and_every_link_is_there():
         assert found, link
         place = re.split(r"\n\([\w-]+\)=\n#", place)[0]
         assert re.search(SAYS[key if isinstance(key, str) else key[0]], place), f"{key}, {link}"
-    assert {*LINKS.values(), clipping(1.0).link} == SECTIONS.keys()
+    assert {*LINKS.values(), clipping(1.0).link, MEASURE} == SECTIONS.keys()
     for link, title in SECTIONS.items():
         page, _, anchor = link.partition("#")
         text = (docs / page.replace(".html", ".md")).read_text(encoding="utf-8")
