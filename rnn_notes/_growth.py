@@ -120,7 +120,8 @@ def _mean_log(squares):
 
     With g normal, ln Σ s gᵢ² = ∫ (e⁻ʸ - e^(-y Σ s gᵢ²)) dy/y by Frullani, and the mean of the second term is
     the product of (1 + 2 s y)^(-½). The same integral with s = 1 is the length of g. By y = eᵛ it becomes one
-    of a smooth function, for which the trapezoidal rule is exact to 1e-8 in steps of a half.
+    of a smooth function, for which the trapezoidal rule is exact to 1e-8 in steps of a half. Of squares that
+    are all 0 it is no more than finite: what they are scaled by is 0.
     """
     y = np.exp(np.arange(-30.0, 60.0, 0.5))
 
@@ -128,7 +129,7 @@ def _mean_log(squares):
         products = np.exp(-0.5 * np.sum(np.log1p(2 * s[..., None] * y), axis=-2))
         return 0.5 * np.sum(np.exp(-y) - products, axis=-1)
 
-    return np.where(squares.any(axis=-1), integral(squares) - integral(np.ones(squares.shape[-1])), -np.inf)
+    return integral(squares) - integral(np.ones(squares.shape[-1]))
 
 
 def _orthonormal(rows):
@@ -261,6 +262,6 @@ def growth_of_inputs(network, x, state, rng) -> Growth:
             f"backward(x, state, dh).x is 0 at the last step of sequence {lost[0]}, and not before: there is "
             "nothing to compare earlier steps with, so give x without what stands after the end"
         )
-    norms, typical = (np.nan_to_num(v, nan=-np.inf, posinf=np.inf, neginf=-np.inf) for v in (norms, typical))
+    norms, typical = (np.where(np.isnan(v), -np.inf, v) for v in (norms, typical))  # of 0, against 0
     rate, spread, error = _rate(norms)
     return Growth(norms / np.log(10), typical / np.log(10), rate, spread, error, None, None, exact)

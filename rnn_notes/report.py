@@ -176,7 +176,7 @@ class Measurement:
         gradient for the input, against that for the last.
     exact : bool
         Whether all directions were carried. Of more than 64 units a few are: then `best` is a lower bound,
-        and `typical` the mean of a sample.
+        and `typical` the mean of a sample; of a network of another class, `best` is an estimate.
     rate, spread, error : float
         The Lyapunov rate, the growth of ln `best` per step in the middle half of the distances; its standard
         deviation over sequences and four stretches; the standard error of the mean, as if these were
@@ -442,7 +442,7 @@ class Report:
         by = "s" if any("f" in m.gates for m in measured) else "h"
         dashed = labels[len(names) :]
         figure = figures.norms_by_distance(norms, labels, dashed=dashed, by=by)
-        if all(m.slopes is None and not m.gates for m in measured):  # a network of another class
+        if all(_is_other(m) for m in measured):
             figure.axes[0].set_ylabel("gradient for $x^{(k)}$, of that for $x^{(t)}$")
         return figure
 
@@ -489,6 +489,11 @@ def _sentence(finding):
     return f"{finding.name}, {finding.where}: {finding.what}{on}."
 
 
+def _is_other(m):
+    """Return whether the network is of another class: it has neither gates nor a split of its steps."""
+    return m.slopes is None and not m.gates
+
+
 def _wrapped(sentence):
     """Return a sentence in lines of at most 80 characters; a name or an address stays whole."""
     indent = "  " * sentence.startswith("- ")
@@ -521,7 +526,8 @@ def _gradients(measurements) -> Table:
     columns |= {"Lyapunov rate": "", "φ′ leaves": "", "W_h gives": "", "saturated": ".0%", "dead": ".0%"}
     rows = []
     for m in measurements:
-        least = "" if m.exact else "≥ "
+        # Of a network of another class it is a bound against a bound, which is none.
+        least = "" if m.exact else "≈ " if _is_other(m) else "≥ "
         split = ["" if factor is None else f"{factor:.3g}" for factor in (m.slopes, m.matrix)]
         left = "not yet" if m.steps is None else str(m.steps)
         # Over as many steps as are measured, what is less is no growth, and rounding.
@@ -530,7 +536,9 @@ def _gradients(measurements) -> Table:
         ends = (least + _power(m.best[-1]), _power(m.typical[-1]))
         rows.append((m.where, m.input, len(m.best) - 1, *ends, left, rate, *split, m.saturated, m.dead))
     shown = table(columns, rows)
-    return replace(shown, numeric=(False, False) + (True,) * (len(columns) - 2))  # with ≥ and ± beside them
+    return replace(
+        shown, numeric=(False, False) + (True,) * (len(columns) - 2)
+    )  # with ≥, ≈ and ± beside them
 
 
 def _power(exponent) -> str:

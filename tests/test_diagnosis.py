@@ -423,19 +423,18 @@ def test_what_it_says_to_do_takes_the_trouble_away(name, H):
 @pytest.mark.parametrize("H", [1, 2, 7, 40])
 def test_the_norms_are_those_of_the_product_of_jacobians(kind, H):
     rng = np.random.default_rng(H)
-    network, x = random_network(kind, H, rng), rng.normal(size=(25, 1, 3))
+    network, x = random_network(kind, H, rng), rng.normal(size=(25, 2, 3))
     (measured,) = diagnose(network, x).measurements
     state = network.forward(x)
     u = rng.normal(size=(20_000, H))
     u /= np.linalg.norm(u, axis=1, keepdims=True)
     assert measured.exact
     for d in (0, 1, 2, 9, 25):
-        product = network.jacobian_product(state, 25 - d, 25)[0, :H]
-        assert measured.best[d] == pytest.approx(
-            np.log10(np.linalg.norm(product[:, :] if d else 1.0, 2 if d else None))
-        )
-        mean = np.log10(np.linalg.norm(u @ product, axis=1)).mean() if d else 0.0
-        assert measured.typical[d] == pytest.approx(mean, abs=0.02)
+        products = network.jacobian_product(state, 25 - d, 25)[:, :H]
+        norms = np.log10(np.linalg.norm(products, 2, axis=(1, 2)))
+        assert measured.best[d] == pytest.approx(np.median(norms) if d else 0.0)
+        means = np.log10(np.linalg.norm(u @ products, axis=-1)).mean(axis=-1)
+        assert measured.typical[d] == pytest.approx(np.median(means) if d else 0.0, abs=0.02)
 
 
 @KINDS
@@ -578,6 +577,89 @@ def test_what_speaks_the_protocol_is_measured_at_its_input(H):
         diagnose(Foreign(network))
 
 
+def by_input(network, x, d):
+    """The product of Jacobians by x⁽ᵀ⁻ᵈ⁾, a (B, H, I) array, of an RNN."""
+    state, t = network.forward(x), len(x) - d
+    slope = network.activation.derivative_from_output(state[t])
+    return network.jacobian_product(state, t, len(x)) @ (slope[:, :, None] * network.W_x)
+
+
+@pytest.mark.parametrize(("H", "exact"), [(6, True), (40, True), (64, True), (65, False), (100, False)])
+def test_at_its_input_it_is_the_product_of_jacobians(H, exact):
+    rng = np.random.default_rng(H)
+    network, x = random_network(RNN, H, rng, I=4), rng.normal(size=(27, 2, 4))
+    foreign, calls = Foreign(network), []
+    whole = foreign.backward
+    foreign.backward = lambda *given: calls.append(None) or whole(*given)
+    (m,) = diagnose(foreign, x).measurements
+    assert (m.exact, len(m.best)) == (exact, 27)
+    assert len(calls) == (H if exact else 16)
+    products = [by_input(network, x, d) for d in range(27)]
+    largest = np.log(np.linalg.norm(products, 2, axis=(-2, -1)))
+    u = rng.normal(size=(20_000, H))
+    mean = [np.log(np.linalg.norm(u @ product, axis=-1)).mean(axis=-1) for product in products]
+    tolerance = 1e-9 if exact else 0.2
+    assert m.best == pytest.approx(np.median((largest - largest[0]) / np.log(10), axis=1), abs=tolerance)
+    assert m.typical == pytest.approx(np.median(np.subtract(mean, mean[0]) / np.log(10), axis=1), abs=0.2)
+    ends = [6, 9, 13, 16, 20]  # the middle half of 26, in four parts
+    rates = np.diff(largest[ends], axis=0) / np.diff(ends)[:, None]
+    assert m.rate == pytest.approx(rates.mean(), abs=tolerance)
+    if exact:
+        assert (m.spread, m.error) == pytest.approx((rates.std(ddof=1), rates.std(ddof=1) / 8**0.5))
+    bound = dict(diagnose(foreign, x)._tables())["Gradients"].rows[0][3]
+    assert bound.startswith("≈ ") is not exact
+
+
+def test_another_class_of_float32_gets_gradients_of_float32():
+    network = in_float32(random_network(RNN, 4, np.random.default_rng(0)))
+    (m,) = diagnose(Foreign(network), np.ones((9, 2, 3))).measurements  # float64 would be refused
+    assert len(m.best) == 9
+
+
+def test_of_another_class_a_sequence_that_gets_nothing_is_lost():
+    network, x = shut_at(50)
+    foreign = Foreign(network)
+    whole = foreign.backward
+
+    def nothing(x, state, dh):
+        dx = whole(x, state, dh).x
+        dx[:, 1] = 0
+        return SimpleNamespace(x=dx)
+
+    foreign.backward = nothing
+    report = diagnose(foreign, x)
+    assert report.measurements[0].rate == pytest.approx(np.log(0.5))
+    (note,) = [note for note in report.notes if "nothing is left" in note]
+    assert note.startswith("network: in 1 of 4 sequences")
+    assert note.endswith("; the Lyapunov rate is of the others")
+
+
+@KINDS
+def test_tangents_go_ahead_as_gradients_go_back(kind):
+    from rnn_notes._growth import KINDS
+
+    rng = np.random.default_rng(0)
+    network, x = random_network(kind, 5, rng), rng.normal(size=(3, 2, 3))
+    steps = KINDS[kind](network, network.forward(x))
+    rows, tangents = rng.normal(size=(2, 2, 4, steps.size))
+    for t in range(3):
+        back, ahead = steps.back(rows, t)[0], steps.ahead(tangents, t)
+        assert np.sum(back * tangents) == pytest.approx(np.sum(rows * ahead))
+
+
+@KINDS
+def test_the_rate_is_that_of_four_parts_of_the_middle(kind):
+    rng = np.random.default_rng(0)
+    network, x = random_network(kind, 5, rng), rng.normal(size=(27, 2, 3))
+    (m,) = diagnose(network, x).measurements
+    state, ends = network.forward(x), [6, 9, 13, 17, 21]
+    products = [network.jacobian_product(state, 27 - d, 27)[:, :5] for d in ends]
+    norms = np.log(np.linalg.norm(products, 2, axis=(-2, -1)))
+    rates = np.diff(norms, axis=0) / np.diff(ends)[:, None]
+    assert (m.rate, m.spread) == pytest.approx((rates.mean(), rates.std(ddof=1)))
+    assert m.error == pytest.approx(rates.std(ddof=1) / 8**0.5)
+
+
 def test_a_last_step_that_counts_for_nothing_is_refused():
     network, x = Foreign(plain(np.eye(2), np.random.default_rng(0))), np.ones((9, 2, 3))
     whole = network.backward
@@ -588,7 +670,10 @@ def test_a_last_step_that_counts_for_nothing_is_refused():
         return SimpleNamespace(x=dx)
 
     network.backward = masked
-    with pytest.raises(ValueError, match=r"network: backward.* is 0 at the last step of sequence 1, and not"):
+    said = (
+        r"network: backward.* 0 at the last step of sequence 1, .* give x without what stands after the end"
+    )
+    with pytest.raises(ValueError, match=said):
         diagnose(network, x)
 
 
