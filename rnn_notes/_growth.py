@@ -93,22 +93,21 @@ def _carry(steps, rows, distance, exact):
         before = Y
         Y, middle = steps.back(before, steps.T - d)
         check_overflow(**{"a product of step Jacobians": Y})
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if steps.splits:
-                sizes = [np.log(np.linalg.norm(part, axis=-1)) for part in (before, middle, Y)]
-                logarithms = np.diff(sizes, axis=0)
-                kept = ~np.isnan(logarithms)  # what was 0 before has no factor
-                factors += np.where(kept, logarithms, 0.0).sum(axis=-1)
-                counts += kept.sum(axis=-1)
-            largest = abs(Y).max(axis=(-2, -1))
-            scale = scale + np.log(largest)
-            Y = np.where(largest[:, None, None] > 0, Y / largest[:, None, None], 0.0)
-            squares = np.maximum(np.linalg.eigvalsh(Y @ np.swapaxes(Y, -1, -2)), 0)
-            norms[:, d] = scale + np.log(squares[:, -1]) / 2
-            if exact:
-                typical[:, d] = scale + _mean_log(squares) / 2
-            else:
-                typical[:, d] = scale + np.log(np.sum(Y * Y, axis=-1)).mean(axis=-1) / 2
+        if steps.splits:
+            sizes = [np.log(np.linalg.norm(part, axis=-1)) for part in (before, middle, Y)]
+            logarithms = np.diff(sizes, axis=0)
+            kept = ~np.isnan(logarithms)  # what was 0 before has no factor
+            factors += np.where(kept, logarithms, 0.0).sum(axis=-1)
+            counts += kept.sum(axis=-1)
+        largest = abs(Y).max(axis=(-2, -1))
+        scale = scale + np.log(largest)
+        Y = np.where(largest[:, None, None] > 0, Y / largest[:, None, None], 0.0)
+        squares = np.maximum(np.linalg.eigvalsh(Y @ np.swapaxes(Y, -1, -2)), 0)
+        norms[:, d] = scale + np.log(squares[:, -1]) / 2
+        if exact:
+            typical[:, d] = scale + _mean_log(squares) / 2
+        else:
+            typical[:, d] = scale + np.log(np.sum(Y * Y, axis=-1)).mean(axis=-1) / 2
     left = np.isfinite(norms[:, -1])  # a sequence in which all is lost would make the means 0
     factors, counts = (n[:, left | ~left.any()].sum(axis=-1) for n in (factors, counts))
     factors = [float(np.exp(f / n)) if n else None for f, n in zip(factors, counts, strict=True)]
@@ -149,8 +148,7 @@ def _rate(norms):
         left = norms[np.isfinite(norms[:, end])]
         if len(left):
             break
-    with np.errstate(invalid="ignore"):
-        rates = np.diff(left[:, ends], axis=1) / np.diff(ends) if len(ends) > 1 else left[:, -1:]
+    rates = np.diff(left[:, ends]) / np.diff(ends) if len(ends) > 1 else left[:, -1:]
     rates = rates[np.isfinite(rates)]
     if not rates.size:
         return -np.inf, 0.0, 0.0
@@ -230,6 +228,7 @@ class _GRUSteps(_Steps):
 KINDS = {RNN: _RNNSteps, LSTM: _LSTMSteps, GRU: _GRUSteps}
 
 
+@refuse_overflow
 def growth_of_inputs(network, x, state, rng) -> Growth:
     """The same for a network that only has `backward`: the gradient for x⁽ᵀ⁻ᵈ⁾, against that for x⁽ᵀ⁾.
 
@@ -246,16 +245,15 @@ def growth_of_inputs(network, x, state, rng) -> Growth:
         check_array("backward(x, state, dh).x", dx, None, x.shape)
         by_x[::-1, :, number] = dx
     s = np.linalg.svd(by_x, compute_uv=False)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        norms = np.log(s[..., 0])
-        if exact:
-            largest = np.where(s[..., :1] > 0, s[..., :1], 1.0)
-            squares = np.zeros((T, B, H))
-            squares[..., : s.shape[-1]] = (s / largest) ** 2
-            typical = norms + _mean_log(squares) / 2
-        else:
-            typical = np.log(np.linalg.norm(by_x, axis=-1)).mean(axis=-1)
-        norms, typical = ((v - v[0]).T for v in (norms, typical))
+    norms = np.log(s[..., 0])
+    if exact:
+        largest = np.where(s[..., :1] > 0, s[..., :1], 1.0)
+        squares = np.zeros((T, B, H))
+        squares[..., : s.shape[-1]] = (s / largest) ** 2
+        typical = norms + _mean_log(squares) / 2
+    else:
+        typical = np.log(np.linalg.norm(by_x, axis=-1)).mean(axis=-1)
+    norms, typical = ((v - v[0]).T for v in (norms, typical))
     lost = np.flatnonzero(np.isposinf(norms).any(axis=1))
     if lost.size:
         raise ValueError(

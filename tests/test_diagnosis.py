@@ -507,8 +507,9 @@ def test_a_sequence_in_which_all_is_lost_does_not_speak_for_the_others(step):
     assert not any("nothing is left" in note for note in diagnose(*shut_at(step)).notes)
 
 
-def test_where_all_is_lost_the_rate_says_so_in_words_and_json():
-    report = diagnose(*shut_at(50, 0, 1, 2, 3))
+@pytest.mark.parametrize("step", [30, 50, 90])
+def test_where_all_is_lost_the_rate_says_so_in_words_and_json(step):
+    report = diagnose(*shut_at(step, 0, 1, 2, 3))
     assert report.measurements[0].rate == -np.inf
     table = dict(report._tables())["Gradients"]
     assert table.rows[0][table.headings.index("Lyapunov rate")] == "-inf"
@@ -1383,6 +1384,9 @@ def test_one_step_and_many(kind):
     network, rng = random_network(kind, 2, np.random.default_rng(0)), np.random.default_rng(0)
     (measured,) = diagnose(network, np.ones((1, 1, 3))).measurements
     assert len(measured.best) == 2
+    (measured,) = diagnose(Foreign(network), np.ones((1, 1, 3))).measurements if kind is RNN else [measured]
+    assert len(measured.best) == 1 + (kind is not RNN)
+    assert (measured.rate == 0) is (kind is RNN)  # no step, no growth
     report = diagnose(network, rng.normal(size=(1100, 7, 3)))
     assert len(report.measurements[0].best) == 1001
     assert any("the last 1000 steps of 1100" in note for note in report.notes)
