@@ -35,6 +35,8 @@ RECURRENT = re.compile(
 )
 OURS = re.compile(r"(?:(?P<group>.*?)(?P<layer>[0-9]{1,4})?[^A-Za-z0-9])?(?P<name>W_x|W_h|b_n|b)")
 
+BFLOAT16 = "bfloat16 is measured in float32: in bfloat16 more is lost"
+
 
 @dataclass(eq=False)
 class Cell:
@@ -218,14 +220,17 @@ def as_array(name, value, notes):
                 value = value.dequantize()
             value = value.detach().cpu()
             if "bfloat16" in str(value.dtype):
-                notes.append("bfloat16 is measured in float32: in bfloat16 more is lost")
+                notes.append(BFLOAT16)
                 value = value.float()
             value = value.numpy()
         array = np.asarray(value)
-    except (ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name} must be an array, got {type(value).__name__}: {error}") from None
     if array.dtype.hasobject:
         raise TypeError(f"{name} must be an array of numbers, got dtype {array.dtype}")
+    if array.dtype.name == "bfloat16":  # of JAX, no kind of NumPy's own
+        notes.append(BFLOAT16)
+        array = array.astype(np.float32)
     return array
 
 
@@ -417,10 +422,9 @@ def _cell(where, gates, arrays, problem, found, activation="tanh"):
     """Return a cell with the network that these arrays make, in one dtype."""
     for name, array in arrays.items():
         if array.dtype.kind != "f":
-            raise TypeError(
-                f"{where}: {name} must be of floats, got {array.dtype}; of a quantised network, give the "
-                "weights as they were before"
-            )
+            hint = "; of a quantised network, give the weights as they were before"
+            hint = hint if array.dtype.kind in "iu" else ""
+            raise TypeError(f"{where}: {name} must be of floats, got {array.dtype}{hint}")
     dtypes = {array.dtype for array in arrays.values()}
     wide = np.result_type(np.float32, *dtypes)
     wide = np.dtype(np.float64 if wide.itemsize > 8 else wide)

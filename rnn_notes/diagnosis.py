@@ -323,7 +323,8 @@ def _inputs(cells, x, notes):
             )
         if x.dtype != dtype:
             notes.append(f"x has dtype {x.dtype}, and was converted to that of the weights, {dtype}")
-        yield "x", _converted("x", x, dtype, ": scale x down, or give the weights in float64")
+        wider = ", or give the weights in float64" if dtype == np.float32 else ""
+        yield "x", _converted("x", x, dtype, f": scale x down{wider}")
         return
     if width is None:
         raise ValueError(
@@ -351,7 +352,7 @@ def _converted(name, x, dtype, what_to_do=""):
         where = tuple(map(int, beyond[0]))
         raise NotFiniteError(
             f"{name} must have numbers within the range of {dtype}, the type of the weights, at most "
-            f"{np.finfo(dtype).max:.2g} in size, got {x[where]} at index {where}{what_to_do}"
+            f"{np.finfo(dtype).max:.2g} in size, got {x[where]!s} at index {where}{what_to_do}"
         )
     return converted
 

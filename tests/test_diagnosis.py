@@ -760,6 +760,15 @@ def test_a_layer_in_half_precision_or_several_is_measured_and_said():
     assert any("weights of several dtypes, float32, float64" in note for note in diagnose(mixed).notes)
 
 
+def test_bfloat16_of_numpy_s_neighbours_is_measured():
+    bfloat16 = pytest.importorskip("ml_dtypes", reason="JAX is not installed").bfloat16
+    network = lstm(4, np.random.default_rng(0), f=5)
+    report = diagnose({name: a.astype(bfloat16) for name, a in torch_names(network, 0).items()})
+    assert report.verdict == "healthy"
+    assert report.notes[0] == "bfloat16 is measured in float32: in bfloat16 more is lost"
+    assert len(report.notes) == 3
+
+
 @pytest.mark.parametrize("kind", [RNN, LSTM])
 def test_products_are_carried_and_not_stored(kind):
     T, H = 300, 128
@@ -1187,6 +1196,15 @@ def foreign(**methods):
     return SimpleNamespace(**good | methods)
 
 
+class Elsewhere:
+    """A tensor that NumPy cannot read, as PyTorch's sparse ones."""
+
+    shape = (4,)
+
+    def __array__(self, *_, **__):
+        raise TypeError("only .to_dense() has numbers")
+
+
 X = {"x": np.ones((5, 1, 3))}
 GOOD = {"W_x": np.ones((4, 3)), "W_h": np.eye(4), "b": np.zeros(4)}
 BAD = [
@@ -1234,6 +1252,18 @@ BAD = [
         r"x must have numbers within the range of float32, .* at most 3.4e\+38 in size, got -1e\+300 at "
         r"index \(0, 0, 0\): scale x down, or give the weights in float64",
     ),
+    pytest.param(
+        GOOD,
+        {"x": np.full((5, 1, 3), np.finfo(np.longdouble).max)},
+        ValueError,
+        r"x must have numbers within the range of float64, .* 1\.\d+e\+4932 at index \(0, 0, 0\): scale x "
+        r"down$",
+        marks=pytest.mark.skipif(
+            np.finfo(np.longdouble).maxexp <= 1024, reason="no floats beyond float64 here"
+        ),
+    ),
+    (GOOD | {"b": np.zeros(4, complex)}, {}, TypeError, "b must be of floats, got complex128$"),
+    (GOOD | {"b": Elsewhere()}, {}, ValueError, "b must be an array, got Elsewhere: only .to_dense"),
     (GOOD, {"x": np.ones((5, 1, 4))}, ValueError, r"x must have shape \(T, B, 3\)"),
     (GOOD, {"x": np.ones((0, 1, 3))}, ValueError, r"x must have shape \(T, B, 3\)"),
     (GOOD, {"x": np.full((5, 1, 3), np.nan)}, ValueError, "x must be finite, got nan"),
