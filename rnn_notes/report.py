@@ -536,9 +536,8 @@ def _gradients(measurements) -> Table:
         ends = (least + _power(m.best[-1]), _power(m.typical[-1]))
         rows.append((m.where, m.input, len(m.best) - 1, *ends, left, rate, *split, m.saturated, m.dead))
     shown = table(columns, rows)
-    return replace(
-        shown, numeric=(False, False) + (True,) * (len(columns) - 2)
-    )  # with ≥, ≈ and ± beside them
+    # Numbers, with ≥, ≈ and ± beside them.
+    return replace(shown, numeric=(False, False) + (True,) * (len(columns) - 2))
 
 
 def _power(exponent) -> str:
