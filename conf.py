@@ -23,6 +23,7 @@ extensions = [
     "code_links",  # code names in cells link to the reference
     "figure_links",  # figure functions in the reference link to what the pages draw with them
     "reading_time",  # {minutes}`core`
+    "path",  # the lectures as cards
     "katex",  # formulas, rendered at build time
     "powers_of_ten",  # computed numbers read as formulas
     "mark",  # the site's mark, drawn by the package

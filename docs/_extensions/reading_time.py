@@ -1,5 +1,7 @@
 """Say how long the core of a page takes: the role {minutes}`core` becomes a number.
 
+On another page, {minutes}`clipping` is the number of the page `clipping`, and {minutes}`all` the sum of all pages.
+
 The core is what stands before the summary, without what is folded. The rates are those of the readers of the
 first edition: 180 words a minute, and a longer look at code, formulas and figures.
 """
@@ -7,19 +9,20 @@ first edition: 180 words a minute, and a longer look at code, formulas and figur
 import re
 
 from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
 
+logger = logging.getLogger(__name__)
 SUMMARY = "In three lines"
 SECONDS = {"word": 60 / 180, "line of code": 3, "formula": 15, "figure": 40}
 
 
 class minutes(nodes.inline):
-    """The place of the number, until the whole page is read."""
+    """The place of the number, until the whole page is read, or all pages."""
 
 
 def minutes_role(name, rawtext, text, lineno, inliner, options=None, content=()):
-    if text != "core":
-        return [], [inliner.reporter.error(f"minutes: only `core` is known, got `{text}`", line=lineno)]
-    return [minutes()], []
+    return [minutes("", page=text)], []
 
 
 def core(document):
@@ -49,11 +52,29 @@ def seconds(node):
 
 
 def fill_in(app, document):
-    for place in list(document.findall(minutes)):
-        place.replace_self(nodes.Text(f"{max(1, round(sum(map(seconds, core(document))) / 60))}"))
+    """Put the number into the page itself; note it for the others."""
+    if places := [place for place in document.findall(minutes) if place["page"] == "core"]:
+        number = max(1, round(sum(map(seconds, core(document))) / 60))
+        app.env.metadata[app.env.current_document.docname]["minutes"] = number
+        for place in places:
+            place.replace_self(nodes.Text(f"{number}"))
+
+
+class MinutesOfOthers(SphinxPostTransform):
+    default_priority = 5
+
+    def run(self, **kwargs):
+        metadata = self.env.metadata
+        known = {page: metadata[page]["minutes"] for page in metadata if "minutes" in metadata[page]}
+        known["all"] = sum(known.values())
+        for place in list(self.document.findall(minutes)):
+            if place["page"] not in known:
+                logger.warning("minutes: no page `%s` says how long its core takes", place["page"], location=place)
+            place.replace_self(nodes.Text(f"{known.get(place['page'])}"))
 
 
 def setup(app):
     app.add_role("minutes", minutes_role)
     app.connect("doctree-read", fill_in)
+    app.add_post_transform(MinutesOfOthers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

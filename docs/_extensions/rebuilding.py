@@ -74,6 +74,7 @@ def find_outdated(app, env):
         env.toc_secnumbers,
         env.toc_fignumbers,
         [(page, anchors(env.metadata[page])) for page in sorted(env.found_docs)],
+        [(page, env.metadata[page].get(of)) for page in sorted(env.found_docs) for of in ("picture", "minutes")],
         [sorted(domain.get_objects()) for domain in env.domains.sorted()],
         sorted(env.domains.standard_domain.labels.items()),
         sorted(env.domains.standard_domain.anonlabels.items()),

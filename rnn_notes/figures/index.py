@@ -19,6 +19,7 @@ def norms_by_distance(
     dashed: Sequence[str] = (),
     of: str = "h",
     by: str | None = None,
+    words: bool = False,
 ) -> Figure:
     """Draw how much of a gradient is left after so many steps back, for several networks.
 
@@ -37,6 +38,8 @@ def norms_by_distance(
         The labels of the networks whose lines are dashed.
     of, by : str
         The letter of the state that the norms are of, and of the earlier state, if it is another.
+    words : bool
+        Whether the axes have words in place of formulas.
 
     Returns
     -------
@@ -62,8 +65,10 @@ def norms_by_distance(
         rows = style.numbers(f"norms of {label!r}", rows, "draws", len(distance), positive=True)
         line = DASHED if label in dashed else "-"
         style.curve(axes, distance, rows, style.trend(rows[:, -1]), label, linestyle=line)
-    style.norm_axis(axes, style.jacobian(of, by))
+    style.norm_axis(axes, "gradient left" if words else style.jacobian(of, by))
     style.distance_axis(axes, distance)
+    if words:
+        axes.set_xlabel("steps back in time")
     return figure
 
 
