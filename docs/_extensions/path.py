@@ -42,7 +42,8 @@ class Cards(SphinxPostTransform):
         number = ".".join(map(str, self.env.toc_secnumbers[page][""]))
         content = nodes.inline("", "")
         if metadata["picture"]:
-            content += nodes.image(uri=metadata["picture"], candidates={"*": metadata["picture"]}, alt="")
+            picture = {"uri": metadata["picture"], "candidates": {"*": metadata["picture"]}, "alt": ""}
+            content += nodes.image(classes=["no-scaled-link"], **picture)
         content += nodes.strong("", f"{number}. {topic or title}")
         content += nodes.inline("", f"{title}.", classes=["claim"])
         content += nodes.inline("", f"{metadata['minutes']} minutes", classes=["minutes"])
