@@ -73,9 +73,9 @@ def norms_by_distance(
 
 
 def mark(size: int = 64) -> str:
-    """Return the site's mark as SVG: a state that turns and shrinks, step by step, under a 2×2 matrix.
+    """Return the site's mark as SVG: a gradient on its way back through five steps, smaller at each.
 
-    The dots are Wᵏh for k = 0, 1, ...: a pair of eigenvalues of modulus below one makes a spiral to zero.
+    The areas are those of λᵏ for k = 0, 1, ..., 4, with λ = 0.68².
 
     Parameters
     ----------
@@ -91,16 +91,14 @@ def mark(size: int = 64) -> str:
     --------
     >>> from rnn_notes import figures
     >>> figures.mark().count("<circle")
-    12
+    5
     """
-    angle, modulus = np.deg2rad(40), 0.85
-    W_h = modulus * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    h = np.array([0.0, -26.0])
-    dots = []
-    for k in range(12):
-        color = MARK_START if k == 0 else MARK
-        radius = 1 + 4.5 * modulus**k
-        dots.append(f'<circle cx="{h[0]:.2f}" cy="{h[1]:.2f}" r="{radius:.2f}" fill="{color}"/>')
-        h = W_h @ h
+    radii, gap = 11 * 0.68 ** np.arange(5), 1
+    ends = np.cumsum(2 * radii + gap)  # from the loss to the left
+    x = (ends[-1] - gap) / 2 - (ends - gap - radii)
+    dots = [
+        f'<circle cx="{x:.2f}" cy="0" r="{radius:.2f}" fill="{color}"/>'
+        for x, radius, color in zip(x, radii, [MARK_START] + 4 * [MARK], strict=True)
+    ]
     size_and_view = f'width="{size}" height="{size}" viewBox="-32 -32 64 64"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size_and_view}>{"".join(dots)}</svg>'
