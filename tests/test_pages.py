@@ -103,6 +103,38 @@ def test_statements():
     assert re.findall(r"^\* - (N\d+)$", text, re.MULTILINE) == [f"N{n}" for n in range(1, 25)]
 
 
+def rows_of_claims():
+    """Return where the opening table of docs/textbooks.md links to, and the page's sections by name."""
+    text = (ROOT / "docs" / "textbooks.md").read_text(encoding="utf-8")
+    table = re.search(r":name: table-textbooks\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+    _, *rows = re.split(r"^\* - ", table, flags=re.MULTILINE)[1:]
+    places = [re.search(r"\]\(#([\w-]+)\)\n+$", row)[1] for row in rows]
+    parts = re.split(r"^\(([\w-]+)\)=\n#", text, flags=re.MULTILINE)
+    return places, dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_claims_have_sections():
+    """The opening table lists every section, in order."""
+    places, sections = rows_of_claims()
+    assert places == list(sections)
+
+
+@pytest.mark.parametrize("place", rows_of_claims()[0])
+def test_claims_are_shown(place, capsys):
+    """A claim has a cell that runs alone and prints numbers, a check of it, and a link to a lecture."""
+    section = rows_of_claims()[1][place]
+    cell, check, *_ = re.findall(r"^```\{code-cell\}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^(?:import|from) .*", cell, re.MULTILINE) == ["import numpy as np"]
+    namespace = {}
+    exec(cell, namespace)
+    assert re.search(r"\d", capsys.readouterr().out)
+    options, code = check.split("---\n")[1:]
+    assert "hide-input" in options and "assert" in code
+    exec(code, namespace)
+    links = re.findall(r"\]\(#([\w-]+)\)", section)
+    assert set(links) - set(rows_of_claims()[0])
+
+
 def test_readme_picture_is_current(monkeypatch):
     """The README's picture is the front page's figure; hosts show a README before any site is built."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
