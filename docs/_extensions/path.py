@@ -1,6 +1,6 @@
-"""Show the lectures as a path: the directive {path} becomes one card each, with number, title, minutes, picture.
+"""Show the lectures as a path: the directive {path} becomes one card each.
 
-The cards follow the numbered toctree of the same page. A picture is the first one of its lecture, the one to
+A card has the number, topic, title and minutes of a lecture of the page's numbered toctree. Its picture is the first one of its lecture, the one to
 remember.
 """
 

@@ -1,6 +1,6 @@
 """Say how long the core of a page takes: the role {minutes}`core` becomes a number.
 
-On another page, {minutes}`clipping` is the number of the page `clipping`, and {minutes}`all` the sum of all pages.
+On another page {minutes}`clipping` is the number of the page `clipping`, {minutes}`all` the sum of all.
 
 The core is what stands before the summary, without what is folded. The rates are those of the readers of the
 first edition: 180 words a minute, and a longer look at code, formulas and figures.
@@ -69,7 +69,8 @@ class MinutesOfOthers(SphinxPostTransform):
         known["all"] = sum(known.values())
         for place in list(self.document.findall(minutes)):
             if place["page"] not in known:
-                logger.warning("minutes: no page `%s` says how long its core takes", place["page"], location=place)
+                message = "minutes: no page `%s` says how long its core takes"
+                logger.warning(message, place["page"], location=place)
             place.replace_self(nodes.Text(f"{known.get(place['page'])}"))
 
 
