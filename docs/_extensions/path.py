@@ -1,7 +1,7 @@
 """Show the lectures as a path: the directive {path} becomes one card each.
 
-A card has the number, topic, title and minutes of a lecture of the page's numbered toctree. Its picture is the first one of its lecture, the one to
-remember.
+A card has the number, topic, title and minutes of a lecture in the numbered toctree of the page. Its picture
+is the first one of the lecture, the one to remember.
 """
 
 from docutils import nodes
