@@ -24,6 +24,7 @@ extensions = [
     "figure_links",  # figure functions in the reference link to what the pages draw with them
     "reading_time",  # {minutes}`core`
     "path",  # the lectures as cards
+    "gallery",  # every figure, and as files for slides
     "katex",  # formulas, rendered at build time
     "powers_of_ten",  # computed numbers read as formulas
     "mark",  # the site's mark, drawn by the package

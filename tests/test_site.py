@@ -4,11 +4,15 @@ import functools
 import os
 import posixpath
 import re
+from base64 import b64decode
+from io import BytesIO
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pages
 import pytest
 from pages import SITE, parsed
+from PIL import Image
 
 from rnn_notes import report
 
@@ -147,10 +151,11 @@ def test_ids_are_unique(page):
 def test_figures(page):
     """What a cell draws is a figure; a figure has a number, a caption and words for who cannot see it.
 
-    The picture in a report needs no caption: it stands between the verdict and the table of its numbers.
+    The picture in a report needs no caption: it stands between the verdict and the table of its numbers. A
+    card of the path is a link with words beside its picture.
     """
     soup = parsed(page)
-    faults = [alternative(image) for image in soup.select("img:not(.sidebar-logo)")]
+    faults = [alternative(image) for image in soup.select("img:not(.sidebar-logo, .path img)")]
     for image in soup.select(".cell_output img:not(.report), .cell_output svg"):
         if not image.find_parent("figure"):
             faults.append(f"no figure around: {str(image)[:200]}")
@@ -199,3 +204,60 @@ def test_each_figure_function_leads_to_what_it_draws():
                 .find_parent(class_="cell")
             )
             assert f"figures.{name}(" in cell.text
+
+
+def test_path_shows_every_lecture():
+    """Each numbered page has a card with its topic, its title, its minutes and its first picture."""
+    cards = parsed("index.html").select("ul.path a")
+    sidebar = [link for link in parsed("index.html").select(".sidebar-tree a") if link.text[0].isdigit()]
+    assert [(card["href"], card.strong.text) for card in cards] == [
+        (link["href"], link.text) for link in sidebar
+    ]
+    for card in cards:
+        lecture = parsed(card["href"])
+        assert card.select_one(".claim").text == re.match(r"[\d. ]*(.*?)¶?$", lecture.h1.text)[1] + "."
+        assert card.img["src"] == lecture.select_one("article img")["src"]
+        assert card.select_one(".minutes").text in lecture.select_one(".admonition.goal").text
+
+
+def test_gallery_shows_every_figure():
+    """Each figure of a page is there, with its code, its alternative text and a file for either ground."""
+    figures = {
+        figure["id"].removeprefix("fig-"): (page, figure.img["alt"])
+        for page in WRITTEN
+        for figure in parsed(page).select(".cell figure[id]")
+    }
+    items = {
+        item["id"].removeprefix("slide-"): item for item in parsed("teaching.html").select(".gallery li")
+    }
+    assert items.keys() == figures.keys()
+    assert {f"slides/{name}{ground}.svg" for name in items for ground in ("", "-dark")} == {
+        file for file in FILES if file.startswith("slides/")
+    }
+    for name, item in items.items():
+        page, alt = figures[name]
+        assert [link["href"] for link in item.select("a")] == [
+            f"{page}#fig-{name}",
+            f"slides/{name}.svg",
+            f"slides/{name}-dark.svg",
+        ]
+        assert "".join(item.pre.text.split()) in "".join(
+            parsed(page).select_one(f"#fig-{name}").find_parent(class_="cell").text.split()
+        )
+        assert item.select("p")[-1].text == item.img["alt"] == alt
+
+
+def test_slides_for_dark_grounds_are_light():
+    """Ink and what is in a map turn from dark to light, and only colors differ."""
+    light, dark = ((SITE / f"slides/map{ground}.svg").read_text() for ground in ("", "-dark"))
+    assert "#1c2024" in light and "#1c2024" not in dark and "#dce0e4" in dark
+    colors = r"#[0-9a-f]{6}\b|base64,[^\"]+"
+    assert re.sub(colors, "", light) == re.sub(colors, "", dark)
+    maps = [
+        np.asarray(Image.open(BytesIO(b64decode(re.search(r"base64,([^\"]+)", svg)[1]))))
+        for svg in (light, dark)
+    ]
+    assert np.array_equal(maps[0][..., 3], maps[1][..., 3])
+    shown = maps[0][..., 3] > 0
+    brightness = [image[shown][:, :3].mean(axis=1) for image in maps]
+    assert np.corrcoef(*brightness)[0, 1] < -0.9

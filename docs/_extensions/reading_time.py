@@ -1,6 +1,7 @@
 """Say how long the core of a page takes: the role {minutes}`core` becomes a number.
 
-On another page {minutes}`clipping` is the number of the page `clipping`, {minutes}`all` the sum of all.
+On another page {minutes}`clipping` is the number of the page `clipping`, {minutes}`all` the sum of those with
+a number.
 
 The core is what stands before the summary, without what is folded. The rates are those of the readers of the
 first edition: 180 words a minute, and a longer look at code, formulas and figures.
@@ -66,7 +67,7 @@ class MinutesOfOthers(SphinxPostTransform):
     def run(self, **kwargs):
         metadata = self.env.metadata
         known = {page: metadata[page]["minutes"] for page in metadata if "minutes" in metadata[page]}
-        known["all"] = sum(known.values())
+        known["all"] = sum(known[page] for page in self.env.toc_secnumbers if page in known)
         for place in list(self.document.findall(minutes)):
             if place["page"] not in known:
                 message = "minutes: no page `%s` says how long its core takes"

@@ -76,6 +76,7 @@ def find_outdated(app, env):
         [(page, anchors(env.metadata[page])) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("picture")) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("minutes")) for page in sorted(env.found_docs)],
+        [(page, env.metadata[page].get("figures")) for page in sorted(env.found_docs)],
         [sorted(domain.get_objects()) for domain in env.domains.sorted()],
         sorted(env.domains.standard_domain.labels.items()),
         sorted(env.domains.standard_domain.anonlabels.items()),
