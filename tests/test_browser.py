@@ -76,8 +76,8 @@ LOOK = """async () => {
         texts, beyond,
         badTex: document.querySelectorAll(".katex-error").length,
         images: [...document.images].map(image => ({
-            alt: image.getAttribute("alt"), logo: image.matches(".sidebar-logo"), html: image.outerHTML,
-            empty: !image.naturalWidth})),
+            alt: image.getAttribute("alt"), words: image.matches(".path img") ? 0 : image.matches(".sidebar-logo") ? 1 : 3,
+            html: image.outerHTML, empty: !image.naturalWidth})),
         face: family(getComputedStyle(article).fontFamily.split(",")[0]),
         loaded: [...document.fonts].filter(font => font.status == "loaded").map(font => family(font.family)),
     };
@@ -157,8 +157,7 @@ class Visit:
         images = []
         for image in seen["images"]:
             alt = image["alt"] or ""
-            words = 1 if image["logo"] else 3
-            if len(alt.split()) < words or re.search(r"\.\w{3,4}$", alt) or RAW_TEX.search(alt):
+            if len(alt.split()) < image["words"] or re.search(r"\.\w{3,4}$", alt) or RAW_TEX.search(alt):
                 images.append(f"no real alternative text: {image['html'][:200]}")
             if image["empty"]:
                 images.append(f"nothing drawn: {image['html'][:200]}")

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
-from matplotlib.patheffects import withStroke
 
 from rnn_notes.figures import style
 from rnn_notes.figures.style import DASHED, FAINT, GROWS, INK, NORMS, PAPER, SHRINKS, STEADY, WIDTH, styled
@@ -147,7 +146,7 @@ def steps_from_a_wall(
             place = {"xytext": (7, -9), "ha": "left", "va": "center"}
         style.arrow(axes, end, tip, color, linestyle=line, zorder=5)
         text = axes.annotate(label, tip, textcoords="offset points", color=color, zorder=6, **place)
-        text.set_path_effects([withStroke(linewidth=2, foreground="white")])  # which inverts with the map
+        text.set_bbox({"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$b$", ylabel="$w$")
     return figure
 
