@@ -76,8 +76,8 @@ LOOK = """async () => {
         texts, beyond,
         badTex: document.querySelectorAll(".katex-error").length,
         images: [...document.images].map(image => ({
-            alt: image.getAttribute("alt"), words: image.matches(".path img") ? 0 : image.matches(".sidebar-logo") ? 1 : 3,
-            html: image.outerHTML, empty: !image.naturalWidth})),
+            alt: image.getAttribute("alt"), html: image.outerHTML, empty: !image.naturalWidth,
+            words: image.matches(".path img") ? 0 : image.matches(".sidebar-logo") ? 1 : 3})),
         face: family(getComputedStyle(article).fontFamily.split(",")[0]),
         loaded: [...document.fonts].filter(font => font.status == "loaded").map(font => family(font.family)),
     };
