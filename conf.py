@@ -29,6 +29,9 @@ extensions = [
     "powers_of_ten",  # computed numbers read as formulas
     "mark",  # the site's mark, drawn by the package
     "site_address",  # taken from the host
+    "sharing",  # what other sites show of a page, where the address is known
+    "places",  # links to boxes and tables; the search index
+    "explanations",  # terms and citations say what they are; the labels of citations
     "html_fixes",  # styles and ids that pages do not need; pictures that wait
     "myst_nb",
     "numpydoc",
@@ -59,6 +62,7 @@ autosummary_generate = False  # numpydoc loads it; it would import the package i
 autodoc_typehints = "none"  # the docstrings say types and shapes
 bibtex_bibfiles = ["docs/references.bib"]
 bibtex_reference_style = "author_year"
+bibtex_default_style = "labeled_author_year"  # the same labels in the bibliography
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
@@ -67,11 +71,13 @@ html_theme = "furo"
 html_title = "rnn-notes"
 html_static_path = ["docs/_static"]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 templates_path = ["docs/_templates"]
 html_copy_source = False
 html_domain_indices = False  # genindex has it all
 html_theme_options = {
     "top_of_page_buttons": [],
+    "navigation_with_keys": True,
     "source_repository": repository,  # page.html links to it
     "source_branch": "main",
     "source_directory": "docs/",

@@ -10,6 +10,7 @@ import re
 import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pages
@@ -130,7 +131,7 @@ class Visit:
         self.home = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/"
         self.tab = context.new_page()
         self.tab.on("request", self.on_request)
-        self.tab.on("requestfailed", lambda request: self.wrong.append(f"failed request: {request.url}"))
+        self.tab.on("requestfailed", self.on_failure)
         self.tab.on("response", self.on_response)
         self.tab.on("console", self.on_console)
         self.tab.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
@@ -139,6 +140,10 @@ class Visit:
     def on_request(self, request):
         if not request.url.startswith(self.home):
             self.wrong.append(f"third-party request: {request.url}")
+
+    def on_failure(self, request):
+        if request.failure != "net::ERR_ABORTED":  # as when the next page is opened
+            self.wrong.append(f"failed request: {request.url}")
 
     def on_response(self, response):
         self.loaded.add(response.url)
@@ -249,15 +254,76 @@ def test_transfer(context, base, page):
     assert total < LIMIT, f"{total} bytes: " + ", ".join(f"{name} {sizes[name]}" for name in biggest)
 
 
+# What readers type, and the places that answer it.
+ASKED = {
+    "vanishing gradient": {"glossary#term-vanishing-gradient"},
+    "detach": {"glossary#term-detach", "truncation#why-detach"},
+    "my loss is NaN": {"wont_train#see-nan"},
+    "gradient norm 0": {"wont_train#see-zero"},
+    "forget gate bias": {"lstm#forget-slice", "recipes#torch-forget"},
+    "clip": {"glossary#term-gradient-clipping"},
+    "orthogonal init pytorch": {"recipes#torch-orthogonal", "orthogonal_initialization#gate-blocks"},
+    "singular value": {"glossary#term-singular-value"},
+    "batch_first": {"wont_train#check-axes"},
+    "truncated bptt window": {
+        "truncation#three-ways",
+        "glossary#term-truncated-backpropagation-through-time",
+    },
+}
+# The place and one of the words that were found are on the screen.
+ON_SCREEN = """() => {
+    const seen = box => box.bottom > 0 && box.top < innerHeight && box.height > 0;
+    const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const words = [...CSS.highlights.get("found")].filter(range => seen(range.getBoundingClientRect()));
+    return seen(place.getBoundingClientRect()) && words.length > 0;
+}"""
+
+
+def results(visit):
+    """Return the places that the search shows, as page#anchor."""
+    links = visit.tab.locator("#search-results a").evaluate_all("all => all.map(a => a.href)")
+    return [f"{Path(urlsplit(link).path).stem}#{urlsplit(link).fragment}" for link in links]
+
+
+@pytest.mark.parametrize("mode", ["light", "narrow"])
 @pytest.mark.parametrize("scheme", ["http", "file"])
-def test_search(context, base, scheme):
-    """The search finds a lecture, from a server and from disk, and shows no raw TeX."""
+def test_search(contexts, base, scheme, mode):
+    """The place that answers is among the first two, and on the screen after the click."""
     home = base if scheme == "http" else SITE.as_uri() + "/"
-    visit = Visit(context, home + "search.html?q=jacobian", until="networkidle")  # summaries are fetched
-    visit.tab.wait_for_selector(".search-summary:not(:empty)")
-    links = visit.tab.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
-    assert any(link.startswith(home + "chain_rule.html") for link in links), links
-    faults = visit.look()
+    visit = Visit(contexts[mode], home + "search.html")
+    for query, places in ASKED.items():
+        visit.tab.goto(home + "search.html")
+        visit.tab.locator("#search").fill(query)
+        first = results(visit)[:2]
+        assert places & set(first), (query, first)
+        number = min(first.index(place) for place in places & set(first))
+        visit.tab.locator("#search-results a").nth(number).click()
+        visit.tab.wait_for_load_state("load")
+        assert visit.tab.evaluate(ON_SCREEN), query
+    visit.tab.close()
+    assert not visit.wrong
+
+
+def test_search_finds_words_where_they_begin(context, base):
+    visit = Visit(context, base + "search.html?q=nan")
+    marks = visit.tab.locator("#search-results mark").all_inner_texts()
+    assert marks
+    assert all(mark.lower().startswith("nan") for mark in marks)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_search_page(contexts, base, mode):
+    """It has an input, on a phone too; its results can be read by everyone; what was typed is a text."""
+    visit = Visit(contexts[mode], base + "search.html")
+    field = visit.tab.get_by_role("searchbox", name="What to look for")
+    assert field.is_visible()
+    assert field.evaluate("field => field == document.activeElement")
+    visit.tab.keyboard.type("<img src=x> jacobian")
+    assert len(results(visit)) > 5
+    assert visit.tab.get_by_role("status").inner_text().endswith("places")
+    visit.tab.evaluate(Axe().axe_script)
+    faults = [f"axe: {finding}" for finding in visit.tab.evaluate(AUDIT)] + visit.look()
+    visit.tab.close()
     assert not faults, "\n".join(["", *dict.fromkeys(faults)])
 
 
@@ -278,6 +344,109 @@ def test_the_first_printed_sheet_is_a_checklist(context, base):
         "parseFloat(getComputedStyle(document.querySelector('.checklist td')).fontSize)"
     )
     assert size >= 10  # CSS pixels, 7.5 points
+
+
+def test_sidebar(context, base):
+    """All entries have one line; the last of them, too, are in sight on a small laptop."""
+    visit = Visit(context, base + "lstm.html")
+    visit.tab.set_viewport_size({"width": 1280, "height": 800})
+    entries = visit.tab.locator(".sidebar-tree a")
+    for entry in entries.all():
+        box = entry.bounding_box()
+        assert 24 <= box["height"] < 36, entry.inner_text()
+        assert box["y"] + box["height"] <= 800, entry.inner_text()
+    assert {"It won't train", "Glossary", "Reference"} <= set(entries.all_inner_texts())
+
+
+def explanation(visit):
+    """Return what the bubble says, or None."""
+    bubble = visit.tab.locator("#explanation")
+    return bubble.inner_text() if bubble.is_visible() else None
+
+
+def tab_to(visit, link):
+    """Have the keyboard reach a link, as a reader would."""
+    link.focus()
+    visit.tab.keyboard.press("Shift+Tab")
+    visit.tab.keyboard.press("Tab")
+
+
+def test_terms_explain_themselves(context, base):
+    """With the keyboard, with the mouse, and to a screen reader; Escape closes; a formula is one."""
+    visit = Visit(context, base + "chain_rule.html")
+    link = visit.tab.locator('article a[href="glossary.html#term-Jacobian"]').first
+    words = "The matrix of all partial derivatives of a vector with respect to a vector"
+    described = link.get_attribute("aria-describedby")
+    assert words in visit.tab.locator(f'[id="{described}"]').text_content()
+    tab_to(visit, link)
+    assert explanation(visit).startswith(words)
+    assert visit.tab.locator("#explanation .katex").count()
+    visit.tab.keyboard.press("Escape")
+    assert explanation(visit) is None
+    assert link.evaluate("link => link == document.activeElement")
+    link.hover()
+    visit.tab.locator("#explanation").wait_for(state="visible")
+    visit.tab.locator("#explanation").hover()  # it stays while one reads it
+    visit.tab.wait_for_timeout(500)
+    assert explanation(visit).startswith(words)
+    visit.tab.mouse.move(1, 1)
+    visit.tab.locator("#explanation").wait_for(state="hidden")
+    assert not visit.wrong
+
+
+def test_citations_explain_themselves(context, base):
+    visit = Visit(context, base + "lstm.html")
+    link = visit.tab.locator(".bibtex-citation a").first
+    title = link.get_attribute("title")
+    tab_to(visit, link)
+    assert explanation(visit) == title
+    assert link.get_attribute("title") is None  # the browser does not show it as well
+    assert link.get_attribute("aria-describedby") == "explanation"
+    visit.tab.keyboard.press("Escape")
+    assert link.get_attribute("title") == title
+    assert not visit.wrong
+
+
+def test_touch_explains_first_and_follows_then(browser, base):
+    with browser.new_context(has_touch=True, viewport={"width": 390, "height": 844}) as context:
+        visit = Visit(context, base + "chain_rule.html")
+        link = visit.tab.locator('article a[href="glossary.html#term-Jacobian"]').first
+        link.tap()
+        assert explanation(visit)
+        box = visit.tab.locator("#explanation").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        link.tap()
+        visit.tab.wait_for_url("**/glossary.html#term-Jacobian")
+
+
+def test_keys(context, base):
+    """Arrows turn pages, except in what scrolls, in inputs, and with other keys; a slash searches."""
+    visit = Visit(context, base + "chain_rule.html")
+    for key in ("Control+ArrowRight", "Shift+ArrowRight"):
+        visit.tab.keyboard.press(key)
+    scrolling = visit.tab.locator("pre[tabindex]").first
+    visit.tab.evaluate(OPEN)
+    visit.tab.locator("pre").first.evaluate("box => box.style.width = '5em'")
+    scrolling.focus()
+    visit.tab.keyboard.press("ArrowRight")
+    visit.tab.keyboard.press("/")
+    assert visit.tab.evaluate("document.activeElement.name") == "q"
+    visit.tab.keyboard.type("/")
+    visit.tab.keyboard.press("ArrowLeft")
+    assert visit.tab.locator(".sidebar-search").input_value() == "/"
+    assert visit.tab.url == base + "chain_rule.html"
+    assert visit.tab.locator(".keys").is_visible()
+    visit.tab.evaluate("document.activeElement.blur()")
+    visit.tab.keyboard.press("ArrowRight")
+    visit.tab.wait_for_url("**/sigmoid.html")
+    visit.tab.keyboard.press("ArrowLeft")
+    visit.tab.wait_for_url("**/chain_rule.html")
+    visit.tab.set_viewport_size(MODES["narrow"]["viewport"])
+    visit.tab.keyboard.press("/")
+    visit.tab.wait_for_timeout(500)  # the drawer opens
+    assert visit.tab.locator(".sidebar-search").bounding_box()["x"] >= 0
+    assert not visit.wrong
 
 
 def press(visit, buttons, number):

@@ -1,6 +1,7 @@
 """The built site as files: links and what a page loads lead somewhere, and pages are complete."""
 
 import functools
+import json
 import os
 import posixpath
 import re
@@ -261,3 +262,66 @@ def test_slides_for_dark_grounds_are_light():
     shown = maps[0][..., 3] > 0
     brightness = [image[shown][:, :3].mean(axis=1) for image in maps]
     assert np.corrcoef(*brightness)[0, 1] < -0.9
+
+
+def test_figures_lead_to_the_function_that_drew_them():
+    for page in map(pages.html, pages.EXECUTED):
+        for cell in parsed(page).select(".cell:has(figure)"):
+            drawn = set(re.findall(r"figures\.(\w+)\(", cell.select_one(".cell_input").text))
+            links = {link["href"].rpartition(".")[2] for link in cell.select("figcaption .legend a")}
+            assert links <= drawn, page
+            assert bool(links) == bool(drawn), page
+
+
+@pytest.mark.parametrize("page", sorted(WRITTEN))
+def test_every_place_can_be_linked(page):
+    """Headings, boxes, figures, tables and terms have a link to themselves."""
+    boxes = [box for box in parsed(page).select(".admonition") if box.name != "details"]
+    tables = parsed(page).select("article table")
+    assert all(table.find_parent(id=True) or table.get("id") for table in tables)
+    places = [*boxes, *parsed(page).select("article section > :is(h1, h2, h3), figure, .glossary dt")]
+    for place in [*places, *(table.find_parent(class_="cell_output") or table for table in tables)]:
+        names = {place.get("id"), place.parent.get("id")} - {None}
+        links = {
+            link["href"][1:]
+            for link in (place.parent if place.name == "table" else place).select("a.headerlink")
+        }
+        assert names & links, str(place)[:200]
+
+
+def search_index():
+    text = (SITE / "searchindex.js").read_text(encoding="utf-8")
+    return json.loads(text.removeprefix("const PAGES = ").removesuffix(";\n"))
+
+
+def test_search_index_has_the_places_of_all_pages():
+    found = {f"{page}.html": places for page, _, places in search_index()}
+    assert found.keys() == WRITTEN - {"404.html"}
+    for page, places in found.items():
+        assert {place[1] for place in places} <= anchors(page)
+        assert all(place[2] for place in places), page  # a title
+        assert not [place for place in places if re.search(r"\\(partial|frac|top|sigma)", place[5])], page
+    terms = [place for place in found["glossary.html"] if place[0] == "term"]
+    assert len(terms) == len(parsed("glossary.html").select("dl.glossary > dd"))
+    boxes = [place for places in found.values() for place in places if place[0] == "exercise"]
+    assert len(boxes) == sum(len(parsed(page).select(".admonition.exercise")) for page in found)
+
+
+@pytest.mark.parametrize("page", sorted(WRITTEN))
+def test_each_term_that_is_linked_is_explained_below(page):
+    soup = parsed(page)
+    linked = {urlsplit(link.parent["href"]).fragment for link in soup.select("a > .xref.std-term")}
+    texts = {box["id"].removeprefix("explain-glossary-"): box for box in soup.select(".explanations > div")}
+    assert texts.keys() == linked
+    for text in texts.values():
+        assert text.text.strip().endswith((".", ":")), text.text
+        assert not text.select("a")
+
+
+def test_citations_and_bibliography_have_one_style_of_label():
+    labels = [label.text.strip("[]") for label in parsed("bibliography.html").select(".citation > .label")]
+    assert len(labels) == len(set(labels)) > 50
+    for page in map(pages.html, pages.EXECUTED):
+        for link in parsed(page).select(".bibtex-citation a"):
+            assert link["title"]
+            assert any(label.endswith(link.text) for label in labels), link.text

@@ -1,8 +1,11 @@
-"""Link each figure function in the reference to the figures that the pages draw with it."""
+"""Link each figure function in the reference to the figures that the pages draw with it, and those to it."""
 
 import re
 
+from docutils import nodes
 from inputs import listing
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.nodes import make_refnode
 
 CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -28,9 +31,30 @@ def link_figures(app, what, name, obj, options, lines):
         lines[end:end] = ["", f"On the pages: {links}."]
 
 
+class DrawnBy(SphinxPostTransform):
+    """Say below a figure's caption which function drew it."""
+
+    default_priority = 20
+
+    def run(self, **kwargs):
+        functions = {
+            figure: function for function, drawn in self.config.figures_drawn.items() for figure in drawn
+        }
+        objects = self.env.domains.python_domain.objects
+        for figure in self.document.findall(nodes.figure):
+            function = next((functions[name] for name in figure["ids"] if name in functions), None)
+            if place := objects.get(f"rnn_notes.figures.{function}"):
+                name = nodes.literal("", f"figures.{function}")
+                page, here = place.docname, self.env.current_document.docname
+                link = make_refnode(self.app.builder, here, page, place.node_id, name)
+                words = nodes.paragraph("", "", nodes.Text("Drawn by "), link, nodes.Text("."))
+                figure += nodes.legend("", words)
+
+
 def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
     app.add_config_value("figures_drawn", {}, "env", dict)
     app.connect("config-inited", find_figures)
+    app.add_post_transform(DrawnBy)
     app.connect("autodoc-process-docstring", link_figures, priority=600)  # after numpydoc
     return {"parallel_read_safe": True, "parallel_write_safe": True}

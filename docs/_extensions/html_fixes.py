@@ -8,9 +8,10 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.images import get_image_size
 
 
-def drop_mystnb_css(app, pagename, templatename, context, doctree):
-    """Do not load MyST-NB's 6 KB of styles: site.css has the few rules that our cells need."""
-    context["css_files"] = [css for css in context["css_files"] if "mystnb." not in str(css.filename)]
+def drop_files(app, pagename, templatename, context, doctree):
+    """Do not load MyST-NB's 6 KB of styles, of which site.css has what we need, nor marks for Sphinx's search."""
+    for kind, name in {"css_files": "mystnb.", "script_files": "sphinx_highlight."}.items():
+        context[kind] = [file for file in context[kind] if name not in str(file.filename)]
 
 
 class OneId(SphinxPostTransform):
@@ -51,7 +52,7 @@ class Places(SphinxPostTransform):
 
 
 def setup(app):
-    app.connect("html-page-context", drop_mystnb_css)
+    app.connect("html-page-context", drop_files)
     app.add_post_transform(OneId)
     app.add_post_transform(Pictures)
     app.add_post_transform(Places)

@@ -1,9 +1,8 @@
 """Make a build after another build give what a build from nothing gives.
 
 Sphinx reads again what is younger than its last reading, and writes what it read. Here content decides, not
-age, and what pages show of one another counts: titles, numbers, names, their order. Sphinx's search
-index loses the index entries of the pages that are not written, and keeps words that no page has any more;
-images of earlier states stay. Both are mended.
+age, and what pages show of one another counts: titles, numbers, names, their order. The search index keeps
+what it has of the pages that are not written; images of earlier states, which stay, are removed.
 """
 
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import execution
 from inputs import ROOT, check_bytecode, digest, digests, foundation, listing
+from places import places, write_script
 from progress import count, show
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinxcontrib.bibtex.domain import BibtexDomain, get_docnames
@@ -77,6 +77,7 @@ def find_outdated(app, env):
         [(page, env.metadata[page].get("picture")) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("minutes")) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("figures")) for page in sorted(env.found_docs)],
+        [(page, str(env.metadata[page].get("definitions"))) for page in sorted(env.found_docs)],
         [sorted(domain.get_objects()) for domain in env.domains.sorted()],
         sorted(env.domains.standard_domain.labels.items()),
         sorted(env.domains.standard_domain.anonlabels.items()),
@@ -103,28 +104,22 @@ def names(file):
     )
 
 
-INDEX = ["_titles", "_filenames", "_all_titles", "_mapping", "_title_mapping", "_index_entries"]
-
-
 class Builder(StandaloneHTMLBuilder):
-    """Keeps the search index whole beside the doctrees, instead of reading half of it back from the site."""
+    """Writes our own search index (places.py), and keeps the places of pages that are not written."""
 
     def load_indexer(self, docnames):
         kept = self.env.all_docs.keys() - docnames
-        if kept:
-            vars(self.indexer).update(pickle.loads(Path(self.doctreedir, "search.pickle").read_bytes()))
-        self.indexer.prune(kept)
+        self.places = pickle.loads(Path(self.doctreedir, "places.pickle").read_bytes()) if kept else {}
+
+    def index_page(self, pagename, doctree, title):
+        if pagename != self.config.notfound_pagename:
+            self.places[pagename] = places(doctree, self.doctreedir)
 
     def dump_search_index(self):
-        index = self.indexer
-        index.prune(self.env.all_docs)
-        for words in (index._mapping, index._title_mapping):
-            for word in [word for word, pages in words.items() if not pages]:
-                del words[word]
-        index._index_entries = {page: index._index_entries[page] for page in sorted(index._titles)}
-        state = {name: getattr(index, name) for name in INDEX}
-        Path(self.doctreedir, "search.pickle").write_bytes(pickle.dumps(state))
-        super().dump_search_index()
+        found = {page: self.places[page] for page in sorted(self.env.all_docs) if page in self.places}
+        Path(self.doctreedir, "places.pickle").write_bytes(pickle.dumps(found))
+        titles = {page: self.env.titles[page].astext() for page in found}
+        write_script(Path(self.outdir, self.searchindex_filename), titles, found)
 
 
 class Citations(BibtexDomain):

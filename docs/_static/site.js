@@ -1,0 +1,135 @@
+// What every page does beyond being read; without it, nothing is missing but comfort.
+"use strict";
+
+const Places = {
+  // The words that a search found, at the start of a word: `nan` is not in `determinant`.
+  pattern(found) {
+    const words = found.join(" ").match(/[\p{L}\p{N}_]+/gu) ?? ["(?!)"];
+    words.sort((a, b) => b.length - a.length);
+    return new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.join("|")})[\\p{L}\\p{N}_]*`, "giu");
+  },
+};
+
+// What scrolls sideways must be reachable by keyboard, and its arrow keys turn no page.
+for (const box of document.querySelectorAll("pre, .katex-display, .table-wrapper, .output.text_html"))
+  if (box.scrollWidth > box.clientWidth) {
+    box.tabIndex = 0;
+    box.addEventListener("keydown", event => { if (event.key.startsWith("Arrow")) event.stopPropagation(); });
+  }
+
+// The keys are Sphinx's (doctools.js). On a phone the search stands in a drawer, which opens.
+Documentation.focusSearchBar = () => {
+  const input = document.querySelector("article input[name=q]") ?? document.querySelector("input[name=q]");
+  const drawer = document.getElementById("__navigation");
+  if (!input.closest("article") && input.getBoundingClientRect().right <= 0) drawer.checked = true;
+  input.focus();
+};
+
+// From a search result: bring the paragraph that has most of the words on the screen, and mark the words.
+{
+  const found = new URL(location).searchParams.get("found")?.split(" ");
+  const anchor = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const place = anchor ? anchor.closest("section, .admonition, dl") : document.querySelector("article section");
+  if (found && place) {
+    const within = "p, li, dt, tr, pre, figcaption, summary, h1, h2, h3, h4";
+    const own = block => !place.matches("section") || block.closest("section, .admonition") == place;
+    const inside = anchor?.matches("dt") ? [anchor, ...anchor.nextElementSibling.querySelectorAll(within)]
+      : [...place.querySelectorAll(within)].filter(own);
+    const blocks = inside.length ? inside : [place];
+    const words = block => new Set((block.textContent.match(Places.pattern(found)) ?? [])
+      .map(word => word.toLowerCase().slice(0, 4))).size;
+    const counts = blocks.map(words), best = blocks[counts.indexOf(Math.max(...counts))];
+    const ranges = blocks.flatMap(block => {
+      const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT), all = [];
+      while (walker.nextNode()) {
+        if (walker.currentNode.parentElement.closest(".katex")) continue;
+        for (const match of walker.currentNode.data.matchAll(Places.pattern(found))) {
+          const range = new Range();
+          range.setStart(walker.currentNode, match.index);
+          range.setEnd(walker.currentNode, match.index + match[0].length);
+          all.push(range);
+        }
+      }
+      return all;
+    });
+    globalThis.CSS?.highlights?.set("found", new Highlight(...ranges));
+    for (let box = best?.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+    addEventListener("load", () => {
+      anchor?.scrollIntoView({ behavior: "instant" });
+      const { top, bottom } = best?.getBoundingClientRect() ?? {};
+      if (best && (top < 0 || bottom > innerHeight)) best.scrollIntoView({ block: "center", behavior: "instant" });
+    });
+  }
+}
+
+// A term explains itself: its definition stands at the end of the page (docs/_extensions/explanations.py). A
+// citation does with its title, which a browser shows to the mouse alone.
+if (HTMLElement.prototype.showPopover) {
+  const WAIT = 250;
+  const bubble = document.createElement("div");
+  bubble.id = "explanation";
+  bubble.popover = "manual";
+  bubble.setAttribute("role", "tooltip");
+  document.querySelector("article").append(bubble);
+  let shown = null, timer = null;
+
+  function explanation(link) {
+    const { pathname, hash } = new URL(link.href), page = pathname.split("/").pop().replace(/\.html$/, "");
+    return hash && document.getElementById(`explain-${page}-${decodeURIComponent(hash.slice(1))}`);
+  }
+
+  function hide() {
+    clearTimeout(timer);
+    if (!shown) return;
+    bubble.hidePopover();
+    if (shown.dataset.title) {
+      shown.title = shown.dataset.title;
+      shown.removeAttribute("aria-describedby");
+    }
+    shown = null;
+  }
+
+  function show(link) {
+    if (shown == link) return clearTimeout(timer);
+    hide();
+    const text = explanation(link);
+    if (text) bubble.replaceChildren(...[...text.cloneNode(true).childNodes]);
+    else {
+      bubble.textContent = link.dataset.title = link.title;
+      link.removeAttribute("title");
+      link.setAttribute("aria-describedby", bubble.id);
+    }
+    bubble.showPopover();
+    shown = link;
+    stand();
+  }
+
+  function stand() {  // below the link, or above it
+    if (!shown) return;
+    const at = shown.getClientRects()[0], { width, height } = bubble.getBoundingClientRect();
+    bubble.style.left = `${Math.max(8, Math.min(at.left, document.documentElement.clientWidth - width - 8))}px`;
+    bubble.style.top = `${at.bottom + height + 8 < innerHeight ? at.bottom + 4 : at.top - height - 4}px`;
+  }
+
+  const later = act => { clearTimeout(timer); timer = setTimeout(act, WAIT); };
+  for (const link of document.querySelectorAll("article a.reference.internal")) {
+    const text = explanation(link);
+    if (text) link.setAttribute("aria-describedby", text.id);
+    else if (!link.title || !link.closest(".bibtex-citation")) continue;
+    link.addEventListener("mouseenter", () => later(() => show(link)));
+    link.addEventListener("mouseleave", () => later(hide));
+    link.addEventListener("focus", () => { if (link.matches(":focus-visible")) show(link); });
+    link.addEventListener("blur", hide);
+    link.addEventListener("click", event => {  // a finger cannot hover: its first touch explains, its second follows
+      if (event.pointerType == "touch" && shown != link) {
+        event.preventDefault();
+        show(link);
+      }
+    });
+  }
+  bubble.addEventListener("mouseenter", () => clearTimeout(timer));
+  bubble.addEventListener("mouseleave", () => later(hide));
+  addEventListener("scroll", stand, { passive: true });
+  document.addEventListener("keydown", event => { if (event.key == "Escape") hide(); });
+  document.addEventListener("pointerdown", event => { if (shown && !event.target.closest("#explanation, a")) hide(); });
+}
