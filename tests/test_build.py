@@ -445,6 +445,8 @@ EDITS = {
     "a label": ("formulas.md", "## Reading", "## Writing"),
     "a number": ("a_figure.md", "# Figure\n", "# Figure\n\n:::{figure} mark.svg\nA caption\n:::\n"),
     "an equation": ("formulas.md", "$$\na", "$$\nc = d\n$$ (eq-two)\n\n$$\na"),
+    "a definition": ("terms.md", "What vanishes.", "What fades."),
+    "a box": ("formulas.md", "See {eq}", ":::{admonition} Exactly\nTrue.\n:::\n\nSee {eq}"),
     "a term": ("terms.md", "state\n", "outcome\n"),
     "a cell": ("a_page_with_a_long_name_one.md", "'alpha'", "'omega'"),
     "a figure": ("a_figure.md", "steps=3)", "steps=4)"),
@@ -466,6 +468,40 @@ def test_build_after_an_edit_gives_the_bytes_of_one_from_nothing(restored, name)
     assert edited == site.from_nothing()
     site.edit(f"docs/{file}", new.replace("WORK", works[1]), old)
     assert site.built() == first
+
+
+SHARING = ["og:title", "og:url", "og:image", "twitter:card", 'rel="canonical"']
+
+
+@pytest.mark.xdist_group("small")
+def test_other_sites_are_told_of_pages_when_the_address_is_known(restored):
+    """Title, description, address, picture and sitemap; without an address nothing, in either order."""
+    site, first = restored
+    assert not [name for name in SHARING if name in site.html("a_figure")]
+    site.edit(
+        "docs/a_figure.md",
+        "kernelspec:",
+        'myst:\n  html_meta:\n    description: "<Three> steps"\nkernelspec:',
+    )
+    without = site.built()
+    succeed(site.build(SITE_URL="https://example.org/notes"))
+    html, files = site.html("a_figure"), site.files()
+    assert all(name in html for name in SHARING)
+    assert '<meta property="og:title" content="Figure">' in html
+    assert '<meta property="og:description" content="&lt;Three&gt; steps">' in html
+    assert '<meta property="og:url" content="https://example.org/notes/a_figure.html">' in html
+    (picture,) = re.findall(r'"og:image" content="https://example.org/notes/(.*?)"', html)
+    content = files[Path(picture)]
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [int.from_bytes(content[start : start + 4]) for start in (16, 20)] == [1200, 630]
+    sitemap = files[Path("sitemap.xml")].decode()
+    assert re.findall(r"<loc>https://example.org/notes/(\w+)\.html</loc>", sitemap) == sorted(
+        page.stem for page in Path(site.path, "docs").glob("[!_]*.md")
+    )
+    succeed(site.build(SITE_URL="https://example.org/notes"))
+    assert site.files() == files
+    assert site.built() == without
+    assert without.keys() == first.keys()
 
 
 @pytest.mark.xdist_group("small")
