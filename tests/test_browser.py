@@ -425,11 +425,11 @@ def test_keys(context, base):
     visit = Visit(context, base + "chain_rule.html")
     for key in ("Control+ArrowRight", "Shift+ArrowRight"):
         visit.tab.keyboard.press(key)
-    scrolling = visit.tab.locator("pre[tabindex]").first
-    visit.tab.evaluate(OPEN)
-    visit.tab.locator("pre").first.evaluate("box => box.style.width = '5em'")
-    scrolling.focus()
+    visit.tab.set_viewport_size(MODES["narrow"]["viewport"])
+    visit.tab.reload()
+    visit.tab.locator("pre[tabindex]:visible").first.focus()
     visit.tab.keyboard.press("ArrowRight")
+    visit.tab.set_viewport_size({"width": 1280, "height": 800})
     visit.tab.keyboard.press("/")
     assert visit.tab.evaluate("document.activeElement.name") == "q"
     visit.tab.keyboard.type("/")

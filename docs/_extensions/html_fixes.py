@@ -9,7 +9,7 @@ from sphinx.util.images import get_image_size
 
 
 def drop_files(app, pagename, templatename, context, doctree):
-    """Do not load MyST-NB's 6 KB of styles, of which site.css has what we need, nor marks for Sphinx's search."""
+    """Do not load the 6 KB of styles of MyST-NB (site.css has what we need), and another search's marks."""
     for kind, name in {"css_files": "mystnb.", "script_files": "sphinx_highlight."}.items():
         context[kind] = [file for file in context[kind] if name not in str(file.filename)]
 

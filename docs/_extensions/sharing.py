@@ -1,8 +1,8 @@
 """Where the address of the site is known: what search engines and other sites show of it.
 
 Each page has the tags of the Open Graph with its title, description, address and picture; the site has a
-sitemap. The picture is the first figure of the page, or that of the front page, as a PNG on white, which other
-sites want. Without an address, none of this is made.
+sitemap. The picture is the first figure of the page, or that of the front page, as a PNG on white, which
+others want. Without an address, none of this is made.
 """
 
 import re
