@@ -239,6 +239,29 @@ def test_page_from_disk(context, page):
     assert not faults, "\n".join(["", *faults])
 
 
+ALONE = """() => [...document.querySelectorAll("article .katex")].flatMap(formula => {
+    const bases = formula.querySelectorAll(".katex-base"), walker = document.createTreeWalker(document.body, 4);
+    if (!bases.length || formula.closest(".katex-display") || !formula.checkVisibility()) return [];
+    walker.currentNode = [...formula.querySelectorAll("*")].at(-1);
+    let after = walker.nextNode();
+    while (after && formula.contains(after)) after = walker.nextNode();
+    if (!/^[^\\w\\s]/.test(after?.data) || !formula.closest("p, li, dd, td").contains(after)) return [];
+    const range = document.createRange();
+    range.setStart(after, 0);
+    range.setEnd(after, 1);
+    const alone = range.getBoundingClientRect().right < [...bases].at(-1).getBoundingClientRect().left;
+    return alone ? [formula.textContent + " | " + after.data] : [];
+})"""
+
+
+@pytest.mark.parametrize("page", ["chain_rule.html", "lstm.html", "truncation.html"])
+def test_punctuation_stays_with_its_formula(context, base, page):
+    visit = Visit(context, base + page)
+    for width in range(360, 1300, 90):
+        visit.tab.set_viewport_size({"width": width, "height": 800})
+        assert not visit.tab.evaluate(ALONE), width
+
+
 @pytest.mark.parametrize("page", first_now(EXECUTED))
 def test_transfer(context, base, page):
     """The first visit to a lecture costs little."""

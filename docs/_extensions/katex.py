@@ -4,6 +4,9 @@ The reader's browser gets finished HTML with MathML inside, and runs nothing. Ba
 that names page and line, so the build stops. KaTeX itself (script, styles, fonts) is kept in
 _static/katex as published; only the styles and fonts go into the site. What was rendered is kept beside the
 doctrees: it would be a fifth of the time after a changed word.
+
+Browsers break lines on both sides of a formula. So a formula and the punctuation that touches it share a box, in
+which a line breaks only where the formula lets it.
 """
 
 import json
@@ -16,6 +19,7 @@ from pathlib import Path
 import quickjs
 from docutils import nodes
 from inputs import digest, digest_of
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
@@ -61,8 +65,37 @@ def math_html(self, node, display):
         return f"<code>{escape(tex)}</code>"
 
 
+class Punctuation(SphinxPostTransform):
+    """Put a formula and the punctuation around it into one box; a link or stress that ends with it, too."""
+
+    default_priority = 900  # after all formulas are in
+
+    def run(self, **kwargs):
+        for formula in list(self.document.findall(nodes.math)):
+            end = formula
+            while isinstance(end.parent, nodes.Inline) and end.parent[-1] is end:
+                end = end.parent
+            before = cut(formula.previous_sibling(), r"[^\w\s]+$")
+            after = cut(end.next_node(descend=False, siblings=True), r"^[^\w\s]+")
+            if before or after:
+                formula.replace_self(
+                    nodes.inline("", "", *before, formula.deepcopy(), *after, classes=["unbroken"])
+                )
+
+
+def cut(text, pattern):
+    """Take the punctuation out of a text, and return it."""
+    found = re.search(pattern, text) if isinstance(text, nodes.Text) else None
+    if found:
+        text.parent.replace(text, nodes.Text(re.sub(pattern, "", text)))
+    return [nodes.Text(found[0])] if found else []
+
+
 def visit_inline(self, node):
-    self.body.append(f'<span class="math">{math_html(self, node, False)}</span>')
+    html = math_html(self, node, False)
+    if "unbroken" in node.parent.get("classes", ()):
+        html = html.replace('</span><span class="katex-base">', '</span><wbr><span class="katex-base">')
+    self.body.append(f'<span class="math">{html}</span>')
     raise nodes.SkipNode
 
 
@@ -78,5 +111,6 @@ def visit_block(self, node):
 
 def setup(app):
     app.add_html_math_renderer("katex", (visit_inline, None), (visit_block, None))
+    app.add_post_transform(Punctuation)
     app.add_css_file("katex/katex.min.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
