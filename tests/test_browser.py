@@ -240,7 +240,8 @@ def test_page_from_disk(context, page):
 
 
 ALONE = """() => [...document.querySelectorAll("article .katex")].flatMap(formula => {
-    const bases = formula.querySelectorAll(".katex-base"), walker = document.createTreeWalker(document.body, 4);
+    const bases = formula.querySelectorAll(".katex-base");
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     if (!bases.length || formula.closest(".katex-display") || !formula.checkVisibility()) return [];
     walker.currentNode = [...formula.querySelectorAll("*")].at(-1);
     let after = walker.nextNode();

@@ -5,8 +5,8 @@ that names page and line, so the build stops. KaTeX itself (script, styles, font
 _static/katex as published; only the styles and fonts go into the site. What was rendered is kept beside the
 doctrees: it would be a fifth of the time after a changed word.
 
-Browsers break lines on both sides of a formula. So a formula and the punctuation that touches it share a box, in
-which a line breaks only where the formula lets it.
+Browsers break lines on both sides of a formula. So a formula and the punctuation that touches it share a box,
+in which a line breaks only where the formula lets it.
 """
 
 import json
@@ -86,9 +86,12 @@ class Punctuation(SphinxPostTransform):
 def cut(text, pattern):
     """Take the punctuation out of a text, and return it."""
     found = re.search(pattern, text) if isinstance(text, nodes.Text) else None
-    if found:
-        text.parent.replace(text, nodes.Text(re.sub(pattern, "", text)))
-    return [nodes.Text(found[0])] if found else []
+    if not found:
+        return []
+    siblings = text.parent.children
+    place = next(place for place, node in enumerate(siblings) if node is text)  # index() finds an equal text
+    text.parent[place] = nodes.Text(re.sub(pattern, "", text))
+    return [nodes.Text(found[0])]
 
 
 def visit_inline(self, node):
