@@ -263,6 +263,45 @@ def test_punctuation_stays_with_its_formula(context, base, page):
         assert not visit.tab.evaluate(ALONE), width
 
 
+SMALLER = """() => {
+    const size = formula => parseFloat(getComputedStyle(formula).fontSize);
+    const all = place => [...document.querySelectorAll(place)].map(size);
+    return Math.min(...all(".katex-display .katex")) < Math.max(...all("article p > .math > .katex"));
+}"""
+WITHOUT_CUE = """() => [...document.querySelectorAll("article pre, .katex-display")].filter(box =>
+    box.scrollWidth > box.clientWidth && !getComputedStyle(box).backgroundAttachment.includes("local")
+).map(box => box.textContent.slice(0, 40))"""
+
+
+@pytest.mark.parametrize("mode", ["light", "narrow"])
+@pytest.mark.parametrize("page", first_now(EXECUTED))
+def test_displayed_formulas_are_as_large_as_those_in_the_text(contexts, base, page, mode):
+    visit = Visit(contexts[mode], base + page)
+    assert not visit.tab.evaluate(SMALLER)
+    visit.tab.close()
+
+
+@pytest.mark.parametrize("page", first_now(EXECUTED))
+def test_on_a_phone_what_scrolls_shows_it(contexts, base, page):
+    visit = Visit(contexts["narrow"], base + page)
+    visit.tab.evaluate(OPEN)
+    assert not visit.tab.evaluate(WITHOUT_CUE)
+    visit.tab.close()
+
+
+def test_tables_that_are_read_row_by_row_fit_a_phone(contexts, base):
+    for page in ("notation.html", "recipes.html", "wont_train.html"):
+        visit = Visit(contexts["narrow"], base + page)
+        tables = visit.tab.locator("table.stacked")
+        assert tables.count()
+        for table in tables.all():
+            assert (
+                table.locator("tbody td").first.evaluate("cell => getComputedStyle(cell).display") == "block"
+            )
+            assert table.locator("..").evaluate("box => box.scrollWidth <= box.clientWidth")
+        visit.tab.close()
+
+
 @pytest.mark.parametrize("page", first_now(EXECUTED))
 def test_transfer(context, base, page):
     """The first visit to a lecture costs little."""
