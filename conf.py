@@ -81,5 +81,8 @@ html_theme_options = {
     "source_repository": repository,  # page.html links to it
     "source_branch": "main",
     "source_directory": "docs/",
-    "light_css_variables": {"font-stack": "'Lecture Serif', Georgia, serif"},
+    "light_css_variables": {
+        "font-stack": "'Lecture Serif', Georgia, serif",
+        "font-stack--monospace": "'Lecture Mono', Menlo, Consolas, monospace",
+    },
 }

@@ -302,6 +302,28 @@ def test_tables_that_are_read_row_by_row_fit_a_phone(contexts, base):
         visit.tab.close()
 
 
+@pytest.mark.parametrize("page", first_now([*EXECUTED, "reference.html", "notation.html"]))
+def test_code_is_in_the_face_of_the_site(context, base, page):
+    """All its characters, also the mathematical; and 84 of them fit in a line beside both sidebars."""
+    visit = Visit(context, base + page)
+    visit.tab.set_viewport_size({"width": 1280, "height": 800})
+    visit.tab.evaluate(OPEN)
+    session = context.new_cdp_session(visit.tab)
+    for domain in ("DOM", "CSS"):
+        session.send(f"{domain}.enable")
+    root = session.send("DOM.getDocument")["root"]["nodeId"]
+    for node in session.send("DOM.querySelectorAll", {"nodeId": root, "selector": "article :is(pre, code)"})[
+        "nodeIds"
+    ]:
+        fonts = session.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        others = [font["familyName"] for font in fonts if font["familyName"] != "Lecture Mono"]
+        assert not others, session.send("DOM.getOuterHTML", {"nodeId": node})["outerHTML"]
+    assert not visit.tab.evaluate("""[...document.querySelectorAll(".cell_input pre")].filter(code =>
+        code.checkVisibility() && code.scrollWidth > code.clientWidth
+        && Math.max(...code.textContent.split("\\n").map(line => line.length)) <= 84
+    ).map(code => code.textContent)""")
+
+
 @pytest.mark.parametrize("page", first_now(EXECUTED))
 def test_transfer(context, base, page):
     """The first visit to a lecture costs little."""
