@@ -86,6 +86,14 @@ def test_the_filter_is_the_one_of_the_site():
     assert re.findall(r"filter: (.*?);", CSS) == ["invert(1) hue-rotate(180deg)"] * 2
 
 
+def test_colors_of_the_site_are_those_of_the_figures():
+    """It names each once, as style.py does, and uses no others."""
+    named = dict(re.findall(r"--([\w-]+): (#\w+);", CSS))
+    assert {"mark", "mark-start", "steady"} <= named.keys()
+    assert named == {name: getattr(style, name.upper().replace("-", "_")) for name in named}
+    assert re.findall(r"(?<=[ (])#[0-9a-f]{3,8}\b(?=[ ;,)])", CSS) == list(named.values())
+
+
 @pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize("see", [to_rgb, in_the_dark], ids=["light", "dark"])
 def test_colors_differ_to_every_eye(eye, see):
