@@ -389,6 +389,16 @@ def test_search(contexts, base, scheme, mode):
     assert not visit.wrong
 
 
+@pytest.mark.parametrize("mode", ["light", "narrow"])
+def test_links_into_the_reference_arrive(contexts, base, mode):
+    """The theme scrolls smoothly: what changes heights on the way, as content-visibility does, loses them."""
+    for name in ("lstm.LSTM.backward", "training.fit", "report.Report"):
+        visit = Visit(contexts[mode], f"{base}reference.html#rnn_notes.{name}")
+        arrived = "id => Math.abs(document.getElementById(id).getBoundingClientRect().top - 100) < 100"
+        visit.tab.wait_for_function(arrived, arg=f"rnn_notes.{name}", timeout=10_000)
+        visit.tab.close()
+
+
 def test_search_finds_words_where_they_begin(context, base):
     visit = Visit(context, base + "search.html?q=nan")
     marks = visit.tab.locator("#search-results mark").all_inner_texts()

@@ -2,7 +2,7 @@
 
 The reader's browser gets finished HTML with MathML inside, and runs nothing. Bad TeX is a warning
 that names page and line, so the build stops. KaTeX itself (script, styles, fonts) is kept in
-_static/katex as published, but that the fonts have no hints: a tenth of a page. Only the styles and fonts go into
+_static/katex as published, but that the fonts have no hints: a tenth of a page. Only styles and fonts go into
 the site. What was rendered is kept beside the doctrees: it would be a fifth of the time after a changed word.
 
 Browsers break lines on both sides of a formula. So a formula and the punctuation that touches it share a box,
