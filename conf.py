@@ -25,6 +25,7 @@ extensions = [
     "reading_time",  # {minutes}`core`
     "path",  # the lectures as cards
     "gallery",  # every figure, and as files for slides
+    "handouts",  # a sheet for each lecture, and the solutions of its exercises
     "katex",  # formulas, rendered at build time
     "powers_of_ten",  # computed numbers read as formulas
     "mark",  # the site's mark, drawn by the package

@@ -441,6 +441,27 @@ def test_the_first_printed_sheet_is_a_checklist(context, base):
     assert size >= 10  # CSS pixels, 7.5 points
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.endswith("-handout.html")])
+def test_handout_is_one_sheet(context, base, page):
+    """It fills a page of A4 by more than half, in letters that can be read, and no formula is cut."""
+    visit = Visit(context, base + page)
+    assert len(re.findall(rb"/Type /Page\b", visit.tab.pdf(format="A4"))) == 1
+    visit.tab.emulate_media(media="print")
+    visit.tab.set_viewport_size({"width": 710, "height": 1054})  # A4 within its margins
+    height, smallest, cut = visit.tab.evaluate("""() => {
+        const sheet = document.querySelector(".handout"), texts = sheet.querySelectorAll("p, li");
+        return [
+            sheet.getBoundingClientRect().height,
+            Math.min(...[...texts].map(text => parseFloat(getComputedStyle(text).fontSize))),
+            [...sheet.querySelectorAll(".katex-display")].filter(box => box.scrollWidth > box.clientWidth + 1)
+                .map(box => box.textContent),
+        ];
+    }""")
+    assert 1054 / 2 < height < 1054
+    assert smallest >= 12  # CSS pixels, 9 points
+    assert not cut
+
+
 def test_sidebar(context, base):
     """All entries have one line; the last of them, too, are in sight on a small laptop."""
     visit = Visit(context, base + "lstm.html")

@@ -391,8 +391,31 @@ REFERENCES = """# References
 
 ```{bibliography}
 ```
+
+```{handouts}
+```
 """
 FORMULAS = "# Formulas\n\n$$\na = b\n$$ (eq-one)\n\n(reading)=\n## Reading\n\nSee {eq}`eq-one`.\n"
+
+EXERCISES = """
+## In three lines
+
+- One thing.
+
+## Exercises
+
+:::{admonition} Exercise: by hand
+:class: exercise
+How long?
+:::
+
+<details class="solution"><summary>Solution</summary>
+
+Three steps.
+
+</details>
+"""
+FORMULAS += EXERCISES
 
 
 @pytest.fixture(scope="module")
@@ -450,6 +473,9 @@ EDITS = {
     "a term": ("terms.md", "state\n", "outcome\n"),
     "a cell": ("a_page_with_a_long_name_one.md", "'alpha'", "'omega'"),
     "a figure": ("a_figure.md", "steps=3)", "steps=4)"),
+    "an exercise": ("formulas.md", "How long?", "How short?"),
+    "a solution": ("formulas.md", "Three steps.", "Four steps."),
+    "no exercises": ("formulas.md", "## Exercises", "## Questions"),
     "a citation": ("formulas.md", "See {eq}", "See {cite:t}`WORK` and {eq}"),
 }
 
@@ -508,9 +534,9 @@ def test_other_sites_are_told_of_pages_when_the_address_is_known(restored):
 def test_build_after_a_page_came_and_went_gives_the_same_bytes(restored):
     site, first = restored
     added = site.built(
-        an_addition=page("Addition", FIGURE.replace("unrolled\n", "added\n"), "print('added')")
+        an_addition=page("Addition", FIGURE.replace("unrolled\n", "added\n"), "print('added')") + EXERCISES
     )
-    assert Path("an_addition.html") in added
+    assert {Path(f"an_addition{part}.html") for part in ("", "-handout", "-solutions")} <= added.keys()
     assert added == site.from_nothing()
     Path(site.path, "docs", "an_addition.md").unlink()
     assert site.built() == first

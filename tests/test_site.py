@@ -248,6 +248,34 @@ def test_gallery_shows_every_figure():
         assert item.select("p")[-1].text == item.img["alt"] == alt
 
 
+def test_each_lecture_has_a_sheet_and_solutions():
+    """The sheet has what the core has, under the same numbers, and no solution; all are listed."""
+    lectures = [page for page in sorted(WRITTEN) if parsed(page).select("section#exercises")]
+    assert len(lectures) > 10
+    listed = [link["href"] for link in parsed("teaching.html").select("#handouts li a")]
+    for page in lectures:
+        names = [page.replace(".html", ending) for ending in ("-handout.html", "-solutions.html")]
+        assert set(names) <= set(listed)
+        lecture, sheet, solutions = map(parsed, (page, *names))
+        core = lecture.select_one("section#in-three-lines").find_all_previous("div", class_="math")
+        numbered = [formula["id"] for formula in core[::-1] if formula.select(".eqno")]
+        assert [formula["id"] for formula in sheet.select(".math:has(.eqno)")] == numbered
+        assert [formula.text for formula in sheet.select(".eqno")] == [
+            lecture.find(id=name).select_one(".eqno").text for name in numbered
+        ]
+        assert sheet.h1.text == lecture.h1.text
+        assert sheet.figure["id"] == lecture.figure["id"]
+        assert sheet.select_one("#in-three-lines ul").text == lecture.select_one("#in-three-lines ul").text
+        exercises = [box.text for box in lecture.select("#exercises .exercise")]
+        for part in (sheet, solutions):
+            assert [box.text for box in part.select("#exercises .exercise")] == exercises
+        assert not sheet.select(".cell, details")
+        assert len(solutions.select("#exercises > .rubric")) == len(exercises)
+        cells = lecture.select("#exercises .cell")
+        assert len(solutions.select("#exercises .cell")) == len(cells) > 0
+    assert len(listed) == 2 * len(lectures)
+
+
 def test_slides_for_dark_grounds_are_light():
     """Ink and what is in a map turn from dark to light, and only colors differ."""
     light, dark = ((SITE / f"slides/map{ground}.svg").read_text() for ground in ("", "-dark"))

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import execution
+from handouts import lectures
 from inputs import ROOT, check_bytecode, digest, digests, foundation, listing
 from places import places, write_script
 from progress import count, show
@@ -77,6 +78,7 @@ def find_outdated(app, env):
         [(page, env.metadata[page].get("picture")) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("minutes")) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("figures")) for page in sorted(env.found_docs)],
+        lectures(env),
         [(page, str(env.metadata[page].get("definitions"))) for page in sorted(env.found_docs)],
         [sorted(domain.get_objects()) for domain in env.domains.sorted()],
         sorted(env.domains.standard_domain.labels.items()),
