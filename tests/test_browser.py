@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 HTML = {page.relative_to(SITE).as_posix(): page.read_text(encoding="utf-8") for page in SITE.rglob("*.html")}
 PAGES = sorted(HTML) or ["index.html"]
 EXECUTED = [html(page) for page in pages.EXECUTED]
+SHEETS = [page for page in PAGES if page.endswith(("-handout.html", "-solutions.html"))]
 WITH_BUTTONS = [page for page in PAGES if 'class="highlight"' in HTML.get(page, "")]
 MODES = {
     "light": {"color_scheme": "light"},
@@ -221,7 +222,7 @@ def context(browser):
 @pytest.mark.parametrize(
     "mode", ["light", *(pytest.param(mode, marks=pytest.mark.deep) for mode in MODES if mode != "light")]
 )
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*(page for page in PAGES if page not in SHEETS), *first_now(SHEETS)])
 def test_page(contexts, base, page, mode):
     """Nothing fails, nothing comes from outside, all can be read, by everyone, without scrolling sideways."""
     visit = Visit(contexts[mode], base + page)
@@ -449,7 +450,7 @@ def test_the_first_printed_sheet_is_a_checklist(context, base):
     assert size >= 10  # CSS pixels, 7.5 points
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.endswith("-handout.html")])
+@pytest.mark.parametrize("page", first_now([page for page in SHEETS if "-handout" in page]))
 def test_handout_is_one_sheet(context, base, page):
     """It fills a page of A4 by more than half, in letters that can be read, and no formula is cut."""
     visit = Visit(context, base + page)
