@@ -38,7 +38,7 @@ import rnn_notes.figures
 
 WITH_EXAMPLES = sorted(
     page.name for page in SITE.glob("*.html") if 'class="gp"' in page.read_text(encoding="utf-8")
-) or ["reference.html"]
+) or ["reference_networks.html"]
 
 
 @pytest.fixture(autouse=True)
@@ -271,7 +271,8 @@ def variables(code):
 
 def test_links_in_sources():
     found = 0
-    for box in parsed("reference.html").select("details.source"):
+    reference = sorted(page.name for page in SITE.glob("reference_*.html"))
+    for box in [box for page in reference for box in parsed(page).select("details.source")]:
         name = box.summary.code.text.removesuffix(".py").replace("/", ".")
         block, module = box.find("pre"), importlib.import_module(name)
         own = defaultdict(set)

@@ -192,7 +192,7 @@ def test_nothing_is_left_unrendered(page):
 
 
 def test_each_figure_function_leads_to_what_it_draws():
-    entries = parsed("reference.html").select('dt[id^="rnn_notes.figures."]')
+    entries = parsed("reference_figures.html").select('dt[id^="rnn_notes.figures."]')
     names = {entry["id"].rpartition(".")[2]: entry.find_next_sibling("dd") for entry in entries}
     assert len(names) > 30
     for name, entry in names.items():
@@ -200,7 +200,7 @@ def test_each_figure_function_leads_to_what_it_draws():
         assert bool(figures) == (name != "mark"), name
         for url in figures:
             cell = (
-                parsed(target("reference.html", url))
+                parsed(target("reference_figures.html", url))
                 .find(id=urlsplit(url).fragment)
                 .find_parent(class_="cell")
             )
