@@ -21,6 +21,7 @@ extensions = [
     "execution",  # runs the cells, in parallel, and gives pages their outputs
     "rebuilding",  # a build after another one gives what a build from nothing gives
     "code_links",  # code names in cells link to the reference
+    "names",  # {names}`rnn`: what a module documents
     "figure_links",  # figure functions in the reference link to what the pages draw with them
     "reading_time",  # {minutes}`core`
     "path",  # the lectures as cards
@@ -83,7 +84,7 @@ html_theme_options = {
     "source_branch": "main",
     "source_directory": "docs/",
     "light_css_variables": {
-        "font-stack": "'Lecture Serif', Georgia, serif",
-        "font-stack--monospace": "'Lecture Mono', Menlo, Consolas, monospace",
+        "font-stack": "'Lecture Serif', 'Serif Stand-in', Georgia, serif",
+        "font-stack--monospace": "'Lecture Mono', 'Mono Stand-in', Menlo, Consolas, monospace",
     },
 }

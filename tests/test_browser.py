@@ -54,9 +54,13 @@ ARGUMENTS = [
 ]
 
 # Solutions are opened, so that they are tested too; what fades in is at its end.
-OPEN = """() => {
+OPEN = """async () => {
+    const style = document.createElement("style");  // what is far from the screen is looked at, too
+    style.textContent = "* { content-visibility: visible !important; }";
+    document.head.append(style);
     for (const box of document.querySelectorAll("details")) box.open = true;
     for (const motion of document.getAnimations()) motion.cancel();
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""
 LOOK = """async () => {
     await document.fonts.ready;
@@ -303,7 +307,7 @@ def test_tables_that_are_read_row_by_row_fit_a_phone(contexts, base):
         visit.tab.close()
 
 
-@pytest.mark.parametrize("page", first_now([*EXECUTED, "reference.html", "notation.html"]))
+@pytest.mark.parametrize("page", first_now([*EXECUTED, "reference_networks.html", "notation.html"]))
 def test_code_is_in_the_face_of_the_site(context, base, page):
     """All its characters, also the mathematical; and 84 of them fit in a line beside both sidebars."""
     visit = Visit(context, base + page)
@@ -338,6 +342,31 @@ def test_transfer(context, base, page):
     biggest = sorted(sizes, key=sizes.get, reverse=True)[:10]
     total = sum(sizes.values())
     assert total < LIMIT, f"{total} bytes: " + ", ".join(f"{name} {sizes[name]}" for name in biggest)
+
+
+SHIFTS = """window.shifts = []; new PerformanceObserver(list => window.shifts.push(...list.getEntries().map(shift =>
+    [shift.value, ...shift.sources.map(({node}) => node?.textContent.trim().slice(0, 40))]
+))).observe({type: "layout-shift", buffered: true});"""
+
+
+@pytest.mark.parametrize("page", first_now([*EXECUTED, "reference.html"]))
+def test_nothing_jumps_when_faces_arrive(browser, base, page):
+    """The stand-ins are as wide and as high as the faces. 0.1 is what Web Vitals call good."""
+    for width, height in ((390, 844), (1280, 800)):
+        with browser.new_context(viewport={"width": width, "height": height}) as context:
+            tab, held, late = context.new_page(), [], []
+            tab.route("**/*.woff2", lambda route: route.continue_() if late else held.append(route))
+            tab.add_init_script(SHIFTS)
+            tab.goto(base + page, wait_until="domcontentloaded")
+            tab.wait_for_timeout(300)  # the page is drawn without its faces
+            late.append(True)
+            for route in held:
+                route.continue_()
+            tab.evaluate("document.fonts.ready.then(() => null)")
+            tab.wait_for_timeout(200)
+            shifts = tab.evaluate("window.shifts")
+        assert len(held) >= 2, held
+        assert sum(value for value, *_ in shifts) < 0.075, shifts
 
 
 # What readers type, and the places that answer it.
@@ -398,14 +427,44 @@ def test_search(contexts, base, scheme, mode):
     assert not visit.wrong
 
 
+AT_THE_TOP = "id => Math.abs(document.getElementById(id)?.getBoundingClientRect().top - 100) < 100"
+
+
 @pytest.mark.parametrize("mode", ["light", "narrow"])
 def test_links_into_the_reference_arrive(contexts, base, mode):
-    """The theme scrolls smoothly: what changes heights on the way, as content-visibility does, loses them."""
-    for name in ("lstm.LSTM.backward", "training.fit", "report.Report"):
-        visit = Visit(contexts[mode], f"{base}reference.html#rnn_notes.{name}")
-        arrived = "id => Math.abs(document.getElementById(id).getBoundingClientRect().top - 100) < 100"
-        visit.tab.wait_for_function(arrived, arg=f"rnn_notes.{name}", timeout=10_000)
+    """What is far from the screen is laid out on the way, and the place stays where it is read."""
+    for page, name in (
+        ("networks", "lstm.LSTM.backward"),
+        ("training", "training.fit"),
+        ("diagnosis", "report.Report"),
+        ("figures", "figures.unrolled_graph"),
+    ):
+        visit = Visit(contexts[mode], f"{base}reference_{page}.html#rnn_notes.{name}")
+        visit.tab.wait_for_timeout(300)
+        visit.tab.wait_for_function(AT_THE_TOP, arg=f"rnn_notes.{name}", timeout=10_000)
         visit.tab.close()
+
+
+@pytest.mark.parametrize("page", first_now(EXECUTED))
+def test_links_of_the_contents_arrive(contexts, base, page):
+    """Also from far away, where nothing between is laid out yet."""
+    visit = Visit(contexts["narrow"], base + page)
+    sections = visit.tab.locator("article section section[id]").evaluate_all("all => all.map(box => box.id)")
+    for name in [sections[-1], sections[len(sections) // 2], sections[0], sections[-2]]:
+        visit.tab.evaluate("name => { location.hash = name; }", name)
+        visit.tab.wait_for_timeout(300)
+        end = "innerHeight + scrollY > document.documentElement.scrollHeight - 5"
+        assert visit.tab.evaluate(AT_THE_TOP, name) or visit.tab.evaluate(end), name
+    visit.tab.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_old_links_into_the_reference_are_forwarded(context, base, scheme):
+    home = base if scheme == "http" else SITE.as_uri() + "/"
+    for page, name in (("networks", "lstm.LSTM.backward"), ("figures", "figures.unrolled_graph")):
+        visit = Visit(context, f"{home}reference.html#rnn_notes.{name}")
+        visit.tab.wait_for_url(f"**/reference_{page}.html#rnn_notes.{name}")
+        visit.tab.wait_for_function(AT_THE_TOP, arg=f"rnn_notes.{name}", timeout=10_000)
 
 
 def test_search_finds_words_where_they_begin(context, base):
@@ -475,7 +534,7 @@ def test_sidebar(context, base):
     """All entries have one line; the last of them, too, are in sight on a small laptop."""
     visit = Visit(context, base + "lstm.html")
     visit.tab.set_viewport_size({"width": 1280, "height": 800})
-    entries = visit.tab.locator(".sidebar-tree a")
+    entries = visit.tab.locator(".sidebar-tree a:visible")
     for entry in entries.all():
         box = entry.bounding_box()
         assert 24 <= box["height"] < 36, entry.inner_text()

@@ -11,11 +11,25 @@ const Places = {
 };
 
 // What scrolls sideways must be reachable by keyboard, and its arrow keys turn no page.
-for (const box of document.querySelectorAll("pre, .katex-display, .table-wrapper, .output.text_html"))
-  if (box.scrollWidth > box.clientWidth) {
-    box.tabIndex = 0;
-    box.addEventListener("keydown", event => { if (event.key.startsWith("Arrow")) event.stopPropagation(); });
+{
+  const sized = new ResizeObserver(all => all.forEach(({ target: box }) => {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }));
+  for (const box of document.querySelectorAll("pre, .katex-display, .table-wrapper, .output.text_html")) {
+    sized.observe(box);
+    box.addEventListener("keydown", event => {
+      if (event.key.startsWith("Arrow") && box.tabIndex == 0) event.stopPropagation();
+    });
   }
+}
+
+// The reference was one page: a link to a name that is no longer here goes where this page links that name.
+if (location.hash && !document.getElementById(decodeURIComponent(location.hash.slice(1)))) {
+  const moved = [...document.querySelectorAll("#table-names a")]
+    .find(({ hash }) => hash && (location.hash + ".").startsWith(hash + "."));
+  if (moved) location.replace(moved.href.replace(moved.hash, location.hash));
+}
 
 // The keys are Sphinx's (doctools.js). On a phone the search stands in a drawer, which opens.
 Documentation.focusSearchBar = () => {
@@ -31,6 +45,7 @@ Documentation.focusSearchBar = () => {
   const anchor = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   const place = anchor ? anchor.closest("section, .admonition, dl") : document.querySelector("article section");
   if (found && place) {
+    document.documentElement.classList.add("whole");
     const within = "p, li, dt, tr, pre, figcaption, summary, h1, h2, h3, h4";
     const own = block => !place.matches("section") || block.closest("section, .admonition") == place;
     const inside = anchor?.matches("dt") ? [anchor, ...anchor.nextElementSibling.querySelectorAll(within)]
