@@ -1,8 +1,10 @@
 """The pages as they are written: their examples run, their lines are short, every figure has its words."""
 
 import doctest
+import io
 import re
 import textwrap
+import tokenize
 
 import numpy as np
 import pytest
@@ -95,6 +97,17 @@ def test_one_sentence_a_line(page):
                 faults.append(f"{page.name}:{number}: a second sentence starts: {plain[two.start() :][:40]}")
     if faults:
         pytest.fail("\n".join(["one sentence a line:", *faults]), pytrace=False)
+
+
+@pytest.mark.parametrize("page", EXECUTED, ids=by_name)
+def test_long_comments_stand_above_their_line(page):
+    """On a phone, what stands behind a line of more than 60 characters is not on the screen."""
+    for cell in shown(page):
+        lines = cell.split("\n")
+        for token in tokenize.generate_tokens(io.StringIO(cell).readline):
+            row, column = token.start
+            if token.type == tokenize.COMMENT and lines[row - 1][:column].strip():
+                assert len(lines[row - 1]) <= 60, lines[row - 1]
 
 
 def test_statements():
