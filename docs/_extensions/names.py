@@ -1,4 +1,4 @@
-"""List what modules document: the role {names}`rnn lstm` becomes a link for each of their functions and classes."""
+"""List what modules document: {names}`rnn lstm` becomes links to their functions and classes."""
 
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
