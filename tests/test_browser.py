@@ -263,6 +263,7 @@ ALONE = """() => [...document.querySelectorAll("article .katex")].flatMap(formul
 @pytest.mark.parametrize("page", ["chain_rule.html", "lstm.html", "truncation.html"])
 def test_punctuation_stays_with_its_formula(context, base, page):
     visit = Visit(context, base + page)
+    visit.tab.evaluate(OPEN)
     for width in range(360, 1300, 90):
         visit.tab.set_viewport_size({"width": width, "height": 800})
         assert not visit.tab.evaluate(ALONE), width
