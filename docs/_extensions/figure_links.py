@@ -1,8 +1,12 @@
-"""Link each figure function in the reference to the figures that the pages draw with it, and those to it."""
+"""Link each figure function in the reference to the figures that the pages draw with it, and those to it.
+
+Each figure has a link to its files for slides, too.
+"""
 
 import re
 
 from docutils import nodes
+from gallery import FOLDER, file_name
 from inputs import listing
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
@@ -32,23 +36,36 @@ def link_figures(app, what, name, obj, options, lines):
 
 
 class DrawnBy(SphinxPostTransform):
-    """Say below a figure's caption which function drew it."""
+    """Say below a figure's caption which function drew it, and where its files for slides are."""
 
     default_priority = 20
 
     def run(self, **kwargs):
+        here = self.env.current_document.docname
         functions = {
             figure: function for function, drawn in self.config.figures_drawn.items() for figure in drawn
         }
         objects = self.env.domains.python_domain.objects
+        slides = {figure for figure, *_ in self.env.metadata[here].get("figures", ())}
         for figure in self.document.findall(nodes.figure):
+            words = nodes.paragraph()
             function = next((functions[name] for name in figure["ids"] if name in functions), None)
             if place := objects.get(f"rnn_notes.figures.{function}"):
                 name = nodes.literal("", f"figures.{function}")
-                page, here = place.docname, self.env.current_document.docname
-                link = make_refnode(self.app.builder, here, page, place.node_id, name)
-                words = nodes.paragraph("", "", nodes.Text("Drawn by "), link, nodes.Text("."))
+                link = make_refnode(self.app.builder, here, place.docname, place.node_id, name)
+                words += [nodes.Text("Drawn by "), link, nodes.Text(". ")]
+            if id := next((name for name in figure["ids"] if name in slides), None):
+                words += nodes.raw("", for_slides(file_name(id)), format="html")
+            if words.children:
                 figure += nodes.legend("", words)
+
+
+def for_slides(name):
+    light, dark = (
+        f'<a href="{FOLDER}/{name}{ending}.svg" download aria-label="{ground} slides: {name}">{ground}</a>'
+        for ground, ending in (("light", ""), ("dark", "-dark"))
+    )
+    return f'<span class="slides">For slides: SVG, {light} or {dark}.</span>'
 
 
 def setup(app):
