@@ -1,18 +1,18 @@
 """Places: what can be linked, and so found. Every box and table has an address, and the search knows it.
 
 The search index is a script, because from a folder a browser lets no page fetch a file. Its places are the
-sections, boxes, terms and documented names of a page, each with its own text. MiniSearch, kept in
-_static/minisearch as published, makes the index in the browser, on the search page alone: that takes a
-blink, and the index would be larger than the texts.
+sections, boxes, figures, terms and documented names of a page, each with its own text: the smaller a place, the
+nearer are the words that were found to where a result leads. Sections that only hold others are left out.
+MiniSearch, kept in _static/minisearch as published, makes the index in the browser, on the search page alone:
+that takes a blink, and the index would be larger than the texts.
 """
 
 import json
 import re
-from html import unescape
 from pathlib import Path
 
-import katex
 from docutils import nodes
+from plain_math import plain
 from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
@@ -86,13 +86,14 @@ class Links(SphinxPostTransform):
 class Places(nodes.SparseNodeVisitor):
     """Collects the places of a page: (kind, anchor, title, titles above, index entries, text, code) each."""
 
-    def __init__(self, document, folder):
+    def __init__(self, document, folder, numbers):
         super().__init__(document)
-        self.folder, self.open, self.found = folder, [], []
+        self.folder, self.numbers, self.open, self.found = folder, numbers, [], []
+        self.solved = None  # the exercise whose solution this is
 
     def enter(self, kind, anchor, title):
         above = [place["title"] for place in self.open if place["kind"] == "section"]
-        place = {"kind": kind, "anchor": anchor, "title": title, "above": " · ".join(above)}
+        place = {"kind": kind, "anchor": anchor, "title": title, "above": " › ".join(above)}
         place |= {"entries": [], "text": [], "code": []}
         self.open.append(place)
         self.found.append(place)
@@ -104,6 +105,8 @@ class Places(nodes.SparseNodeVisitor):
         """Return a node's text as one reads it."""
         if isinstance(node, nodes.math | nodes.math_block):
             return plain(node.astext(), self.folder)
+        if isinstance(node, nodes.superscript | nodes.subscript):
+            return f"{'^' if isinstance(node, nodes.superscript) else '_'}({node.astext()})"
         if isinstance(node, nodes.raw | nodes.comment | nodes.literal_block | nodes.image):
             return ""
         if isinstance(node, nodes.Text):
@@ -125,6 +128,30 @@ class Places(nodes.SparseNodeVisitor):
     def depart_admonition(self, node):
         if isinstance(node[0], nodes.title) and node["ids"]:
             self.leave(node)
+
+    def visit_raw(self, node):
+        """Give an exercise the words of the solution that is folded below it."""
+        if 'class="solution"' in node.astext():
+            self.solved = self.found[-1]
+            self.open.append(self.solved)
+        elif self.solved and self.solved is self.open[-1] and node.astext().strip() == "</details>":
+            self.solved = self.open.pop() and None
+
+    def visit_figure(self, node):
+        caption = node.next_node(nodes.caption)
+        number = self.numbers.get(node["ids"][0]) if node["ids"] else None
+        if not (caption and number):
+            return
+        words = squeeze(self.words(caption))
+        first, *others = re.split(r"(?<=[^.]\.) ", words, maxsplit=1)
+        self.enter(
+            "figure", node["ids"][0], f"Figure {'.'.join(map(str, number))} · {first.removesuffix('.')}"
+        )
+        self.open[-1]["text"] += others
+        self.open[-1]["code"] += [image["alt"] for image in node.findall(nodes.image) if image.get("alt")]
+        self.open[-1]["code"] += [link.astext() for link in node.findall(nodes.literal)]
+        self.leave(node)
+        raise nodes.SkipNode
 
     def visit_definition_list_item(self, node):
         if ids := [name for term in node.findall(nodes.term) for name in term["ids"]]:
@@ -184,28 +211,30 @@ class Places(nodes.SparseNodeVisitor):
     unknown_departure = unknown_visit
 
 
-def plain(tex, folder):
-    """Return a formula as text, from its MathML."""
-    html = katex.render(tex, False, folder)
-    return unescape(re.sub(r"<[^>]*>", "", re.search(r"<math.*?</math>", html, re.DOTALL)[0])).strip()
-
-
 def squeeze(text):
-    return " ".join(text.split())
+    return re.sub(r"[ \t\n]+", " ", text).strip(
+        " "
+    )  # no other: a formula has spaces in which no excerpt ends
 
 
-def places(document, folder):
+def tells(place):
+    """Whether a place is more than the frame of others."""
+    return place["kind"] in ("page", "name") or any(place[of] for of in ("text", "code", "entries"))
+
+
+def places(document, folder, numbers):
     """Return the places of a page, in the form in which the script has them."""
-    visitor = Places(document, str(folder))
+    visitor = Places(document, str(folder), numbers)
     document.walkabout(visitor)
     return [
         [
-            *(place[of] for of in ("kind", "anchor", "title", "above")),
+            *(squeeze(place[of]) for of in ("kind", "anchor", "title", "above")),
             "; ".join(place["entries"]),
             squeeze(" ".join(place["text"])),
             " ".join(sorted(set(re.findall(r"[^\W\d]\w+", " ".join(place["code"]))))),  # to find, not to show
         ]
         for place in visitor.found
+        if tells(place)
     ]
 
 

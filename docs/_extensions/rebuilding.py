@@ -115,7 +115,8 @@ class Builder(StandaloneHTMLBuilder):
 
     def index_page(self, pagename, doctree, title):
         if pagename != self.config.notfound_pagename:
-            self.places[pagename] = places(doctree, self.doctreedir)
+            numbers = self.env.toc_fignumbers.get(pagename, {}).get("figure", {})
+            self.places[pagename] = places(doctree, self.doctreedir, numbers)
 
     def dump_search_index(self):
         found = {page: self.places[page] for page in sorted(self.env.all_docs) if page in self.places}
