@@ -2,11 +2,16 @@
 "use strict";
 
 const Places = {
-  // The words that a search found, at the start of a word: `nan` is not in `determinant`.
-  pattern(found) {
-    const words = found.join(" ").match(/[\p{L}\p{N}_]+/gu) ?? ["(?!)"];
-    words.sort((a, b) => b.length - a.length);
-    return new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.join("|")})[\\p{L}\\p{N}_]*`, "giu");
+  // A text's words: a number is one, and `batch_first` is one that has two more.
+  WORD: /\p{N}+(?:\.\p{N}+)*(?![\p{L}\p{N}_])|[\p{L}\p{N}_]+/gu,
+  plain: text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase(),
+  parts: word => word.includes("_") ? [word, ...word.split("_").filter(Boolean)] : [word],
+
+  // A number or a letter is found as it is, a word where words begin: `nan` is not in `determinant`, 1 not in 1.6.
+  whole: word => word.length == 1 || /^\p{N}/u.test(word),
+  in(text, found) {
+    const fits = part => found.some(word => Places.whole(word) ? part == word : part.startsWith(word));
+    return [...text.matchAll(Places.WORD)].filter(([word]) => Places.parts(Places.plain(word)).some(fits));
   },
 };
 
@@ -39,26 +44,40 @@ Documentation.focusSearchBar = () => {
   input.focus();
 };
 
-// From a search result: bring the paragraph that has most of the words on the screen, and mark the words.
+// On a phone a drawer closes behind a link that leads to a place of the same page.
+for (const [drawer, box] of [["__navigation", ".sidebar-drawer"], ["__toc", ".toc-drawer"]])
+  document.querySelector(box)?.addEventListener("click", event => {
+    if (event.target.closest("a")) document.getElementById(drawer).checked = false;
+  });
+
+// The theme offers the way back to the top when one scrolls up. Arriving at a place is not scrolling.
+if (location.hash) {
+  const root = document.documentElement, moves = ["wheel", "touchmove", "keydown", "pointerdown"];
+  const moved = () => {
+    root.classList.remove("arrived", "show-back-to-top");
+    for (const move of moves) removeEventListener(move, moved, true);
+  };
+  root.classList.add("arrived");
+  for (const move of moves) addEventListener(move, moved, { capture: true, passive: true });
+}
+
+// From a search result: the place is at the top of the screen, and the words that were found in it are marked.
 {
   const found = new URL(location).searchParams.get("found")?.split(" ");
   const anchor = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const place = anchor ? anchor.closest("section, .admonition, dl") : document.querySelector("article section");
+  const place = anchor ? anchor.closest("section, figure, .admonition, dl") : document.querySelector("article section");
   if (found && place) {
     document.documentElement.classList.add("whole");
     const within = "p, li, dt, tr, pre, figcaption, summary, h1, h2, h3, h4";
-    const own = block => !place.matches("section") || block.closest("section, .admonition") == place;
-    const inside = anchor?.matches("dt") ? [anchor, ...anchor.nextElementSibling.querySelectorAll(within)]
-      : [...place.querySelectorAll(within)].filter(own);
-    const blocks = inside.length ? inside : [place];
-    const words = block => new Set((block.textContent.match(Places.pattern(found)) ?? [])
-      .map(word => word.toLowerCase().slice(0, 4))).size;
-    const counts = blocks.map(words), best = blocks[counts.indexOf(Math.max(...counts))];
+    const own = block => !place.matches("section") || block.closest("section, figure, .admonition") == place;
+    const solution = place.nextElementSibling?.closest("details.solution");
+    const blocks = anchor?.matches("dt") ? [anchor, ...anchor.nextElementSibling.querySelectorAll(within)]
+      : [place, solution].flatMap(box => [...box?.querySelectorAll(within) ?? []]).filter(own);
     const ranges = blocks.flatMap(block => {
       const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT), all = [];
       while (walker.nextNode()) {
         if (walker.currentNode.parentElement.closest(".katex")) continue;
-        for (const match of walker.currentNode.data.matchAll(Places.pattern(found))) {
+        for (const match of Places.in(walker.currentNode.data, found)) {
           const range = new Range();
           range.setStart(walker.currentNode, match.index);
           range.setEnd(walker.currentNode, match.index + match[0].length);
@@ -68,12 +87,12 @@ Documentation.focusSearchBar = () => {
       return all;
     });
     globalThis.CSS?.highlights?.set("found", new Highlight(...ranges));
-    for (let box = best?.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-    addEventListener("load", () => {
-      anchor?.scrollIntoView({ behavior: "instant" });
-      const { top, bottom } = best?.getBoundingClientRect() ?? {};
-      if (best && (top < 0 || bottom > innerHeight)) best.scrollIntoView({ block: "center", behavior: "instant" });
-    });
+    const folds = box => box?.closest("details:not([open])");
+    const fold = range => folds(range.startContainer.parentElement);
+    if (ranges.length && ranges.every(fold))  // what is folded stays so, unless all that was found is there
+      for (let box = fold(ranges[0]); box; box = folds(box.parentElement)) box.open = true;
+    for (let box = folds(anchor); box; box = folds(box.parentElement)) box.open = true;
+    addEventListener("load", () => anchor?.scrollIntoView({ behavior: "instant" }));
   }
 }
 
