@@ -1,8 +1,8 @@
 """Places: what can be linked, and so found. Every box and table has an address, and the search knows it.
 
 The search index is a script, because from a folder a browser lets no page fetch a file. Its places are the
-sections, boxes, figures, terms and documented names of a page, each with its own text: the smaller a place, the
-nearer are the words that were found to where a result leads. Sections that only hold others are left out.
+sections, boxes, figures, terms and documented names of a page, each with its own text: in a small place, the
+words that were found stand near to where a result leads. Sections that only hold others are left out.
 MiniSearch, kept in _static/minisearch as published, makes the index in the browser, on the search page alone:
 that takes a blink, and the index would be larger than the texts.
 """
