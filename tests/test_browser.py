@@ -386,13 +386,27 @@ ASKED = {
         "truncation#three-ways",
         "glossary#term-truncated-backpropagation-through-time",
     },
+    "eigenvalues orthogonal matrix proof": {"orthogonal#always-one"},
+    "eigenvalue disk figure": {"initialization#fig-disk"},
+    "eigenvalue disk slides": {"initialization#fig-disk"},
+    "half-life exercise": {"lstm#exercise-half-lives-by-hand"},
+    "half-lives": {"lstm#exercise-half-lives-by-hand"},
+    "loss NaN": {"wont_train#see-nan"},
+    "pytorch orthogonal": {"recipes#torch-orthogonal", "orthogonal_initialization#gate-blocks"},
 }
-# The place and one of the words that were found are on the screen.
-ON_SCREEN = """() => {
-    const seen = box => box.bottom > 0 && box.top < innerHeight && box.height > 0;
+# The place is at the top of the screen, or the page at its end, and no button lies on it. A word that was found
+# may be asked for, too.
+ON_SCREEN = """words => {
     const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    const words = [...CSS.highlights.get("found")].filter(range => seen(range.getBoundingClientRect()));
-    return seen(place.getBoundingClientRect()) && words.length > 0;
+    const {top} = place.getBoundingClientRect(), button = document.querySelector(".back-to-top");
+    const seen = range => {
+        const {top, bottom, height} = range.getBoundingClientRect();
+        return height > 0 && bottom > 0 && top < innerHeight;
+    };
+    const {scrollHeight, scrollTop, clientHeight} = document.documentElement;
+    const high = top < 120 || (top < innerHeight && scrollHeight - scrollTop - clientHeight < 2);
+    return top >= 0 && high && !button?.checkVisibility()
+        && (!words || [...CSS.highlights.get("found")].some(seen));
 }"""
 
 
@@ -423,7 +437,52 @@ def test_search(contexts, base, scheme, mode):
         assert places & set(first), (query, first)
         number = min(first.index(place) for place in places & set(first))
         visit.tab.locator("#search-results a").nth(number).click()
-        visit.tab.wait_for_load_state("load")
+        visit.tab.wait_for_url("**?found=*")  # and its load
+        visit.tab.wait_for_function(ON_SCREEN, arg=True)
+    visit.tab.close()
+    assert not visit.wrong
+
+
+# Pages of many screens, whose places have most of the words screens below their headings.
+FAR = {
+    "teaching.html": ("slides", "eigenvalue slides figure code"),
+    "orthogonal.html": ("always-one", "eigenvector complex proof"),
+    "experiments.html": ("adding-problem", "seeds median lstm"),
+    "wont_train.html": ("see-zero", "gradient norm sigmoid layer"),
+    "reference.html": ("rnn_notes.diagnosis.diagnose", "batch first keras returns"),
+}
+
+
+@pytest.mark.parametrize("mode", ["light", "narrow"])
+@pytest.mark.parametrize("page", first_now(list(FAR)))
+def test_a_result_leads_to_its_place(contexts, base, page, mode):
+    """Wherever the words stand. Only a reader who scrolls up is shown the way to the top."""
+    anchor, words = FAR[page]
+    visit = Visit(contexts[mode], f"{base}{page}?found={words.replace(' ', '+')}#{anchor}")
+    visit.tab.wait_for_function(ON_SCREEN)
+    frames = "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))"
+    visit.tab.evaluate(f"scrollBy({{top: -30, behavior: 'instant'}}), {frames}")
+    assert visit.tab.evaluate(f"({ON_SCREEN})()")
+    visit.tab.mouse.move(200, 400)
+    visit.tab.mouse.wheel(0, -200)
+    visit.tab.wait_for_function("document.querySelector('.back-to-top').checkVisibility()")
+    visit.tab.close()
+    assert not visit.wrong
+
+
+@pytest.mark.parametrize("drawer", ["toc", "sidebar"])
+def test_a_drawer_closes_behind_its_link(contexts, base, drawer):
+    """On a phone, a tap on an entry shows the place, not the list."""
+    visit = Visit(contexts["narrow"], base + "orthogonal.html")
+    visit.tab.locator(f".mobile-header label[for={'__toc' if drawer == 'toc' else '__navigation'}]").click()
+    link = visit.tab.locator(f".{drawer}-drawer a[href^='#']").nth(2 if drawer == "toc" else 0)
+    link.click()
+    closed = """box => {
+        const {left, right} = document.querySelector(box).getBoundingClientRect();
+        return right <= 0 || left >= innerWidth;
+    }"""
+    visit.tab.wait_for_function(closed, arg=f".{drawer}-drawer")
+    if drawer == "toc":
         visit.tab.wait_for_function(ON_SCREEN)
     visit.tab.close()
     assert not visit.wrong
@@ -469,11 +528,64 @@ def test_old_links_into_the_reference_are_forwarded(context, base, scheme):
         visit.tab.wait_for_function(AT_THE_TOP, arg=f"rnn_notes.{name}", timeout=10_000)
 
 
-def test_search_finds_words_where_they_begin(context, base):
+def marks(visit):
+    results(visit)
+    return [mark.lower() for mark in visit.tab.locator("#search-results mark").all_inner_texts()]
+
+
+def test_search_finds_words_where_they_begin_and_numbers_whole(context, base):
+    """On the search page and behind it, by one rule."""
     visit = Visit(context, base + "search.html?q=nan")
-    marks = visit.tab.locator("#search-results mark").all_inner_texts()
-    assert marks
-    assert all(mark.lower().startswith("nan") for mark in marks)
+    assert all(mark.startswith("nan") for mark in marks(visit))
+    for number in ("1", "10", "0.5", "4.1"):
+        visit.tab.goto(f"{base}search.html?q={number}")
+        assert set(marks(visit)) == {number}
+        visit.tab.locator("#search-results a").first.click()
+        visit.tab.wait_for_url("**?found=*")
+        assert set(visit.tab.evaluate("[...CSS.highlights.get('found')].map(String)")) <= {number}
+    visit.tab.close()
+    assert not visit.wrong
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        *[("half-life", "half-lives"), ("matrix", "matrices"), ("bias", "biases"), ("loss", "losses")],
+        *[("singular value", "singular values"), ("half", "halves"), ("gate", "gates")],
+    ],
+)
+def test_search_takes_singular_and_plural_alike(context, base, one, many):
+    visit = Visit(context, f"{base}search.html?q={one}")
+    first = results(visit)
+    visit.tab.goto(f"{base}search.html?q={many}")
+    assert set(first[:3]) & set(results(visit)[:3])
+    assert len(set(first) & set(results(visit))) > 0.7 * min(len(first), len(results(visit)))
+    visit.tab.close()
+
+
+TEXTS = "PAGES.flatMap(([, , all]) => all.map(place => place[5]))"
+
+
+def test_search_shows_whole_formulas_and_where_a_title_repeats(context, base):
+    """An excerpt ends between words, not in a formula; a title that a page repeats has the one above it."""
+    visit = Visit(context, base + "search.html?q=vanishing gradient")
+    texts = [text.replace("\xa0", "\0") for text in visit.tab.evaluate(TEXTS)]
+    for query in ("eigenvalues", "norm", "product", "orthogonal"):
+        visit.tab.goto(f"{base}search.html?q={query}")
+        results(visit)
+        for shown in visit.tab.locator("#search-results p:not(.where)").all_inner_texts():
+            ends = shown.strip("… ")
+            at = [text for text in texts if ends in text.replace("\0", " ")]
+            assert at, shown
+            place = at[0].replace("\0", " ").index(ends)
+            assert "\0" not in at[0][max(place - 1, 0) : place] + at[0][place + len(ends) :][:1], shown
+    for name in ("An orthogonal matrix in each gate", "Clip, and record the norm"):
+        visit.tab.goto(f"{base}search.html?q={name}")
+        results(visit)
+        titles = visit.tab.locator("#search-results a").all_inner_texts()
+        found = [title for title in titles if title.endswith(name)]
+        assert len(set(found)) == len(found) > 1, found
+    visit.tab.close()
 
 
 @pytest.mark.parametrize("mode", MODES)

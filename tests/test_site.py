@@ -1,6 +1,7 @@
 """The built site as files: links and what a page loads lead somewhere, and pages are complete."""
 
 import functools
+import importlib
 import json
 import os
 import posixpath
@@ -333,6 +334,76 @@ def test_search_index_has_the_places_of_all_pages():
     assert len(terms) == len(parsed("glossary.html").select("dl.glossary > dd"))
     boxes = [place for places in found.values() for place in places if place[0] == "exercise"]
     assert len(boxes) == sum(len(parsed(page).select(".admonition.exercise")) for page in found)
+    for page in found:
+        figures = {place[1]: place[2] for place in found[page] if place[0] == "figure"}
+        captions = {
+            figure["id"]: figure.select_one(".caption-number").text.strip()
+            for figure in parsed(page).select("figure[id]")
+        }
+        assert figures.keys() == captions.keys()
+        assert all(figures[id].startswith(f"{captions[id]} · ") for id in figures)
+
+
+def test_an_exercise_is_found_by_its_solution_and_no_frame_is():
+    """A section that has no words of its own is no place; so its places come before it."""
+    found = {page: {place[1]: place for place in places} for page, _, places in search_index()}
+    assert "a half-life of" in found["lstm"]["exercise-half-lives-by-hand"][5]
+    for page, places in found.items():
+        exercises = next((place for place in places.values() if place[2] == "Exercises"), None)
+        assert not exercises or len(exercises[5]) < 300, page
+
+
+def test_each_figure_leads_to_its_files_for_slides():
+    figures = [figure for page in sorted(WRITTEN) for figure in parsed(page).select("figure[id]")]
+    assert len(figures) == len(parsed("teaching.html").select(".gallery > li"))
+    for figure in figures:
+        links = [link["href"] for link in figure.select(".slides a[download]")]
+        name = figure["id"].removeprefix("fig-")
+        assert links == [f"slides/{name}.svg", f"slides/{name}-dark.svg"]
+        assert all((SITE / link).is_file() for link in links)
+
+
+# What stands on two lines on a page, on one; what a line cannot hold is left out. Nothing else would be true.
+ON_A_LINE = {
+    r"\sigma\sqrt n": "σ√n",
+    r"2^{1/n} - 1 \approx \ln 2/n": "2^(1/n) − 1 ≈ ln 2/n",
+    r"10^{-5}": "10^−5",
+    r"2^{nk}x": "2^(nk) x",
+    r"\sqrt{2n}\,x": "√(2n) x",
+    r"\sqrt2^{\,500}": "(√2)^500",
+    r"\frac{a+b}{2}c": "((a + b)/2) c",
+    r"\frac{\partial h^{(t)}}{\partial h^{(k)}}": "∂h^(t)/∂h^(k)",
+    r"\frac{1}{2n}": "1/(2n)",
+    r"\tfrac12 x^2": "(1/2) x^2",
+    r"W_h^\top": "W_h^⊤",
+    r"(A^\top)^2": "(A^⊤)^2",
+    r"\lVert W_h\rVert_2 \le |\lambda|": "∥W_h∥_2 ≤ |λ|",
+    r"W = \begin{pmatrix} 2 & -3 \\ 0 & 1 \end{pmatrix}": "W = (2, −3; 0, 1)",
+    r"\cos\theta\; v": "cos θ v",
+    r"\varphi'(z)^2 < \bar z": "φ′(z)^2 < z\u0304",
+    r"\sum_{k=1}^t \prod_s a_s": "∑_(k = 1)^t ∏_s a_s",
+    r"x = -y,\; -1": "x = −y, −1",
+    r"\binom{n}{k}": "…",
+    r"\overline{AB}": "…",
+    "+".join("x" * 60): "…",
+}
+
+
+@pytest.mark.parametrize("tex", ON_A_LINE)
+def test_formulas_on_a_line(tex, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(pages.ROOT / "docs" / "_extensions")
+    plain_math = importlib.import_module("plain_math")
+    assert plain_math.plain(tex, str(tmp_path)).replace("\N{NO-BREAK SPACE}", " ") == ON_A_LINE[tex]
+
+
+def test_search_index_flattens_no_formula():
+    """What was above, below or under a root is not beside: σ√n is not σn."""
+    texts = {page: "\n".join(place[5] for place in places) for page, _, places in search_index()}
+    for page, text in texts.items():
+        for formula in parsed(f"{page}.html").select("article section math:has(msup, msqrt, mfrac)"):
+            flat = formula.text.strip().replace("\u2061", "")
+            if len(flat) > 4 and re.search(r"[=+−]", flat):
+                assert flat not in text, (page, flat)
 
 
 @pytest.mark.parametrize("page", sorted(WRITTEN))

@@ -2,10 +2,10 @@
 "use strict";
 
 const Places = {
-  // A text's words: a number is one, and `batch_first` is one that has two more.
+  // A text's words: a number is one, `batch_first` is one that has two more, and h_1 has an h.
   WORD: /\p{N}+(?:\.\p{N}+)*(?![\p{L}\p{N}_])|[\p{L}\p{N}_]+/gu,
   plain: text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase(),
-  parts: word => word.includes("_") ? [word, ...word.split("_").filter(Boolean)] : [word],
+  parts: word => word.includes("_") ? [word, ...word.split("_").filter(part => /^\p{L}/u.test(part))] : [word],
 
   // A number or a letter is found as it is, a word where words begin: `nan` is not in `determinant`, 1 not in 1.6.
   whole: word => word.length == 1 || /^\p{N}/u.test(word),
