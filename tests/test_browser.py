@@ -394,8 +394,8 @@ ASKED = {
     "loss NaN": {"wont_train#see-nan"},
     "pytorch orthogonal": {"recipes#torch-orthogonal", "orthogonal_initialization#gate-blocks"},
 }
-# The place is at the top of the screen, or the page at its end, and no button lies on it. A word that was found
-# may be asked for, too.
+# The place is at the top of the screen, or the page at its end, and no button lies on it. A found word may be
+# asked for, too.
 ON_SCREEN = """words => {
     const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const {top} = place.getBoundingClientRect(), button = document.querySelector(".back-to-top");
@@ -468,6 +468,29 @@ def test_a_result_leads_to_its_place(contexts, base, page, mode):
     visit.tab.wait_for_function("document.querySelector('.back-to-top').checkVisibility()")
     visit.tab.close()
     assert not visit.wrong
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_marked_words_are_read_and_are_not_loud(contexts, base, mode):
+    """Text on the mark has the contrast of text, and the mark keeps to the theme."""
+    visit = Visit(contexts[mode], base + "orthogonal.html?found=proof#always-one")
+    text, mark, ground = visit.tab.evaluate("""() => {
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+        const word = getComputedStyle(document.querySelector("figcaption"), "::highlight(found)");
+        const {backgroundColor} = getComputedStyle(document.body);
+        return [word.color, word.backgroundColor, backgroundColor].map(color => {
+            canvas.fillStyle = color;
+            canvas.fillRect(0, 0, 1, 1);
+            return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+        });
+    }""")
+    linear = lambda c: c / 3294.6 if c < 10.31 else ((c / 255 + 0.055) / 1.055) ** 2.4  # noqa: E731
+    light = lambda rgb: 0.2126 * linear(rgb[0]) + 0.7152 * linear(rgb[1]) + 0.0722 * linear(rgb[2])  # noqa: E731
+    contrast = lambda a, b: (max(light(a), light(b)) + 0.05) / (min(light(a), light(b)) + 0.05)  # noqa: E731
+    assert contrast(text, mark) > 4.5
+    assert mark != ground
+    assert contrast(mark, ground) < 3
+    visit.tab.close()
 
 
 @pytest.mark.parametrize("drawer", ["toc", "sidebar"])
