@@ -382,10 +382,23 @@ fig = figures.unrolled_graph(steps=3)"""
 COMPUTED = "import numpy as np\nA = np.random.default_rng(0).random((99, 99))\nprint((A @ A).sum().hex())"
 
 
-TERMS = "# Terms\n\n```{glossary}\ngradient\n  What vanishes.\n\nstate\n  What stays.\n```\n"
+TERMS = """# Terms
+
+```{glossary}
+gradient
+  What vanishes.
+
+loss
+  What has a {term}`gradient`.
+
+state
+  What stays.
+```
+"""
 REFERENCES = """# References
 
-{numref}`fig-unrolled` shows the {term}`gradient` of [](#reading), which {cite:t}`Elman1990` has.
+{numref}`fig-unrolled` shows the {term}`gradient` of the {term}`loss`.
+[](#reading) has it, as {cite:t}`Elman1990` does.
 
 ## Works
 
@@ -428,8 +441,8 @@ def small(tmp_path_factory):
         a_figure=page("Figure", FIGURE),
         a_page_with_a_long_name_one=page("One", *cells),
         a_page_with_a_long_name_two=page("Two", *cells),
-        terms=TERMS,
-        references=REFERENCES.replace("Elman1990", works[0]),
+        terms=TERMS,  # written before a page that shows what they mean
+        works=REFERENCES.replace("Elman1990", works[0]),
         formulas=FORMULAS,
     )
     assert any(file.parts[0] == "_images" for file in first)

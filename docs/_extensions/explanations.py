@@ -38,7 +38,7 @@ def note_definitions(app, document):
         ids = [name for term in item.findall(nodes.term) for name in term["ids"]]
         definition = item.next_node(nodes.definition)
         if ids and isinstance(definition[0], nodes.paragraph):
-            definitions |= dict.fromkeys(ids, definition[0])
+            definitions |= dict.fromkeys(ids, definition[0].deepcopy())  # this one gets its links resolved
     if definitions:
         app.env.metadata[app.env.current_document.docname]["definitions"] = definitions
 
