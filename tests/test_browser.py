@@ -13,7 +13,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pages
+import pypdfium2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages import SITE, copied, first_now, html, parsed
@@ -665,6 +667,36 @@ def test_handout_is_one_sheet(context, base, page):
     assert 1054 / 2 < height < 1054
     assert smallest >= 12  # CSS pixels, 9 points
     assert not cut
+
+
+def empty(pdf, margin=14):
+    """Return the share that is empty at the foot of each sheet, within margins in mm, borders left out."""
+    shares = []
+    for sheet in pypdfium2.PdfDocument(pdf):
+        ink = (np.asarray(sheet.render(grayscale=True).to_pil()) < 200).mean(axis=1)
+        last = np.flatnonzero((ink > 0.01) & (ink < 0.5)).max(initial=0) / len(ink) * 297
+        shares.append((297 - margin - last) / (297 - 2 * margin))
+    return shares
+
+
+PRINTED = [
+    page for page in PAGES if not re.search(r"404|search|genindex|reference|-(handout|solutions)", page)
+]
+
+
+@pytest.mark.parametrize("page", first_now(PRINTED))
+def test_printed_page_has_no_half_empty_sheets(context, base, page):
+    """All sheets but the last are full to 60 % at least; solutions are unfolded; no ways around the site."""
+    visit = Visit(context, base + page)
+    *before, _ = empty(visit.tab.pdf(format="A4"))
+    assert max(before, default=0) < 0.4, [round(share, 2) for share in before]
+    visit.tab.emulate_media(media="print")
+    shown, folded = visit.tab.evaluate("""() => [
+        ".sidebar-drawer, .toc-drawer, .keys, .related-pages, .mobile-header",
+        "details.solution > *, details.answer > *",
+    ].map(query => [...document.querySelectorAll(query)].map(box => box.checkVisibility()))""")
+    assert not any(shown)
+    assert all(folded)
 
 
 def test_sidebar(context, base):
