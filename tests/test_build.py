@@ -533,11 +533,21 @@ def test_other_sites_are_told_of_pages_when_the_address_is_known(restored):
     content = files[Path(picture)]
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     assert [int.from_bytes(content[start : start + 4]) for start in (16, 20)] == [1200, 630]
+    for name in ("unrolled", "unrolled-dark"):
+        slide = files[Path(f"slides/{name}.png")]
+        assert (slide[:8], int.from_bytes(slide[16:20])) == (b"\x89PNG\r\n\x1a\n", 1920)
     sitemap = files[Path("sitemap.xml")].decode()
     assert re.findall(r"<loc>https://example.org/notes/(\w+)\.html</loc>", sitemap) == sorted(
         page.stem for page in Path(site.path, "docs").glob("[!_]*.md")
     )
     succeed(site.build(SITE_URL="https://example.org/notes"))
+    assert site.files() == files
+    for steps in (4, 3):  # there and back
+        site.edit("docs/a_figure.md", f"steps={7 - steps})", f"steps={steps})")
+        succeed(site.build(SITE_URL="https://example.org/notes"))
+        assert (site.files()[Path("slides/unrolled.png")] == files[Path("slides/unrolled.png")]) == (
+            steps == 3
+        )
     assert site.files() == files
     assert site.built() == without
     assert without.keys() == first.keys()

@@ -109,7 +109,13 @@ def paste(blocks, folder):
 
 @pytest.mark.parametrize("page", first_now(EXECUTED), ids=by_name)
 def test_copied_cells_run_at_a_prompt(page, tmp_path):
-    paste(parsed(html(page)).select(".cell_input pre"), tmp_path)
+    """And after a figure's cell, the code that the gallery has of it."""
+    blocks = []
+    for block in parsed(html(page)).select(".cell_input pre"):
+        figure = block.find_parent(class_="cell").select_one("figure[id]")
+        name = figure and figure["id"].replace("fig-", "slide-", 1)
+        blocks += [block, *(parsed("teaching.html").select(f"#{name} pre") if figure else ())]
+    paste(blocks, tmp_path)
 
 
 @pytest.mark.parametrize("page", first_now(WITH_EXAMPLES))

@@ -43,7 +43,7 @@ def test_a_reader_installs_the_package_and_nothing_else(tmp_path, monkeypatch):
     assert {f"rnn_notes/{name}" for name in needed} <= installed
 
 
-def test_versions_agree(monkeypatch):
+def test_versions_and_authors_agree(monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])  # conf.py adds to it
     citation = yaml.safe_load(read("CITATION.cff"))
     config = runpy.run_path(str(ROOT / "conf.py"))
@@ -54,6 +54,16 @@ def test_versions_agree(monkeypatch):
     }
     assert places == dict.fromkeys(places, rnn_notes.__version__)
     assert citation["license"] == PROJECT["project"]["license"]
+    authors = [author["name"] for author in PROJECT["project"]["authors"]]
+    assert [author["name"] for author in citation["authors"]] == authors
+    assert config["author"] == ", ".join(authors)
+    entry = dict(re.findall(r"^  (\w+) = \{(.*)\},$", read("docs/teaching.md"), re.MULTILINE))
+    assert entry == {
+        "author": " and ".join(f"{{{author}}}" for author in authors),
+        "title": citation["title"],
+        "year": config["copyright"][:4],
+        "note": f"Executable lectures, version {rnn_notes.__version__}",
+    }
 
 
 def test_versions_of_python_agree():

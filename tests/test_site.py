@@ -223,7 +223,7 @@ def test_path_shows_every_lecture():
 
 
 def test_gallery_shows_every_figure():
-    """Each figure of a page is there, with its code, its alternative text and a file for either ground."""
+    """Each figure of a page is there with its code, alternative text, credit, and files for either ground."""
     figures = {
         figure["id"].removeprefix("fig-"): (page, figure.img["alt"])
         for page in WRITTEN
@@ -233,20 +233,24 @@ def test_gallery_shows_every_figure():
         item["id"].removeprefix("slide-"): item for item in parsed("teaching.html").select(".gallery li")
     }
     assert items.keys() == figures.keys()
-    assert {f"slides/{name}{ground}.svg" for name in items for ground in ("", "-dark")} == {
+    kinds = ("svg", "png") if ADDRESS else ("svg",)
+    files = {
+        name: [f"slides/{name}{ground}.{kind}" for ground in ("", "-dark") for kind in kinds]
+        for name in items
+    }
+    assert {file for part in files.values() for file in part} == {
         file for file in FILES if file.startswith("slides/")
     }
     for name, item in items.items():
         page, alt = figures[name]
-        assert [link["href"] for link in item.select("a")] == [
-            f"{page}#fig-{name}",
-            f"slides/{name}.svg",
-            f"slides/{name}-dark.svg",
-        ]
+        assert [link["href"] for link in item.select("a")] == [f"{page}#fig-{name}", *files[name]]
         assert "".join(item.pre.text.split()) in "".join(
             parsed(page).select_one(f"#fig-{name}").find_parent(class_="cell").text.split()
         )
-        assert item.select("p")[-1].text == item.img["alt"] == alt
+        assert item.select_one("p.alt").text == item.img["alt"] == alt
+        number = parsed(page).select_one(f"#fig-{name} .caption-number").text.strip()
+        assert item.a.text == number
+        assert item.select("p")[-1].text == f"rnn-notes, {number}, CC BY 4.0"
 
 
 def test_each_lecture_has_a_sheet_and_solutions():
@@ -275,6 +279,40 @@ def test_each_lecture_has_a_sheet_and_solutions():
         cells = lecture.select("#exercises .cell")
         assert len(solutions.select("#exercises .cell")) == len(cells) > 0
     assert len(listed) == 2 * len(lectures)
+
+
+# What is on the lecture's page only: on a handout it points at nothing.
+ON_THE_PAGE = re.compile(
+    r"\b(?:this page|of the page|(?:above|below)[.?!)]|(?:shown|seen|as|see) (?:above|below)\b"
+    r"|the (?:first|last|next|previous) (?:figure|table|cell|section|panel)\b|the panel for"
+    r"|these (?:\w+ )?(?:networks|inputs|runs)\b|(?:networks|runs|ones|table|figure|panel|cell) here\b)",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.endswith("-handout.html")])
+def test_sheet_speaks_of_what_is_on_it(page):
+    """Or of the lecture: no "above", no figure without its number, no function of a cell as if known."""
+    sheet, lecture = parsed(page).select_one(".handout"), parsed(page.replace("-handout", ""))
+    cells = [cell for cell in lecture.select(".cell_input pre") if not cell.find_parent(id="exercises")]
+    own = {name for cell in cells for name in re.findall(r"^def (\w+)", cell.text, re.MULTILINE)}
+    for block in sheet.select("p, li"):
+        text = " ".join(block.text.split())
+        assert not ON_THE_PAGE.search(text), text
+        if own & {code.text.partition("(")[0] for code in block.select("code")}:
+            assert "the lecture’s" in text, text
+
+
+def test_syllabus_leads_to_places():
+    """Each of the 24 statements, in order, has a link to a place on a page, not to its top only."""
+    rows = parsed("lecture.html").select("tbody tr")
+    assert [row.td.text.strip() for row in rows] == [f"N{number}" for number in range(1, 25)]
+    for row in rows:
+        links = [link["href"] for link in row.select("td:last-child a") if "#" in link["href"]]
+        assert links, row.td.text
+        for link in links:
+            page, _, place = link.partition("#")
+            assert unquote(place) in anchors(page), link
 
 
 def test_slides_for_dark_grounds_are_light():

@@ -1,12 +1,14 @@
 """Show every figure of the site: the directive {gallery}, and files in the folder `slides`.
 
 A figure's file has its name, and is drawn for light grounds; with "-dark" for dark ones, in the colors of the
-site's dark theme (site.css: invert(1) hue-rotate(180deg)).
+site's dark theme (site.css: invert(1) hue-rotate(180deg)). Each is an SVG, and a PNG where the site's address
+is known: 94 of them take 40 seconds of a processor, too long for a build that is looked at by its author.
 """
 
 import ast
 import re
 from base64 import b64decode, b64encode
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +20,7 @@ from PIL import Image
 from records import write_whole
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-FOLDER = "slides"
+FOLDER, WIDTH = "slides", 1920  # pixels of a PNG
 HUE = np.array([[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]])  # hue-rotate(180deg)
 
 
@@ -67,21 +69,33 @@ class Figures(SphinxPostTransform):
     def run(self, **kwargs):
         for place in list(self.document.findall(gallery)):
             items = [self.item(*figure) for figure in all_figures(self.env)]
-            place.replace_self(nodes.bullet_list("", *items, classes=["gallery"]))
+            place.replace_self([self.introduction(), nodes.bullet_list("", *items, classes=["gallery"])])
+
+    def introduction(self):
+        png = f"a PNG {WIDTH:,} pixels wide"
+        if ".png" in kinds(self.app):
+            return nodes.paragraph("", f"Each is there as an SVG and as {png}.")
+        start, name = "Each is there as an SVG; with ", nodes.literal("", "SITE_URL")
+        return nodes.paragraph("", start, name, nodes.Text(f" set, make html draws {png} as well."))
 
     def item(self, page, id, uri, alt, code):
         builder, name = self.app.builder, file_name(id)
         number = ".".join(map(str, self.env.toc_fignumbers[page]["figure"][id]))
         image = nodes.image(uri=uri, candidates={"*": uri}, alt=alt, classes=["no-scaled-link"])
         place = builder.get_relative_uri(self.env.current_document.docname, page) + "#" + id
-        light, dark = (
-            f'<a href="{FOLDER}/{name}{ground}.svg" download aria-label="{words}: {name}">{words}</a>'
-            for words, ground in (("light slides", ""), ("dark slides", "-dark"))
-        )
+        files = []
+        for words, ground in (("light slides", ""), ("dark slides", "-dark")):
+            links = (
+                f'<a href="{FOLDER}/{name}{ground}{kind}" download '
+                f'aria-label="{kind[1:].upper()} for {words}: {name}">{kind[1:].upper()}</a>'
+                for kind in kinds(self.app)
+            )
+            files.append(f"{words} {', '.join(links)}")
         html = (
-            f'<p><a href="{escape(place)}">Figure {number}</a> <code>{name}</code>: {light}, {dark}</p>'
-            f"<details><summary>Code and alternative text</summary><pre>{escape(code)}</pre>"
-            f"<p>{escape(alt)}</p></details>"
+            f'<p><a href="{escape(place)}">Figure {number}</a> <code>{name}</code>: {"; ".join(files)}</p>'
+            f"<details><summary>Code, alternative text, credit</summary><pre>{escape(code)}</pre>"
+            f'<p class="alt">{escape(alt)}</p>'
+            f"<p>{escape(self.config.html_title)}, Figure {number}, CC BY 4.0</p></details>"
         )
         return nodes.list_item("", image, nodes.raw("", html, format="html"), ids=["slide-" + name])
 
@@ -106,22 +120,48 @@ def darkened(svg):
     return re.sub(r"data:image/png;base64,([^\"]+)", raster, svg)
 
 
+def kinds(app):
+    """Return the endings of a figure's files."""
+    return [".svg", ".png"] if app.config.html_baseurl else [".svg"]
+
+
+def raster(svg):
+    """Return an SVG as a PNG without a ground."""
+    from resvg_py import svg_to_bytes
+
+    svg = svg[svg.index("<svg") :]
+    size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    height = round(WIDTH * float(size[2]) / float(size[1]))
+    svg = svg.replace(size[0], f'width="{WIDTH}" height="{height}"', 1)
+    return bytes(svg_to_bytes(svg_string=svg, skip_system_fonts=True))
+
+
 def write_slides(app, exception):
     """Write the files, those that changed, and remove what is left of figures that are gone."""
     if exception or app.builder.format != "html":
         return
     folder = Path(app.outdir, FOLDER)
     folder.mkdir(exist_ok=True)
-    files = {}
+    drawn = {}
     for _, id, uri, _, _ in all_figures(app.env):
         svg = Path(app.srcdir, uri).read_text(encoding="utf-8")
-        files |= {folder / f"{file_name(id)}.svg": svg, folder / f"{file_name(id)}-dark.svg": darkened(svg)}
+        drawn |= {folder / f"{file_name(id)}.svg": svg, folder / f"{file_name(id)}-dark.svg": darkened(svg)}
     for file in folder.iterdir():
-        if file not in files:
+        if file.with_suffix(".svg") not in drawn or file.suffix not in kinds(app):
             file.unlink()
-    for file, svg in files.items():
-        if not file.exists() or file.read_text(encoding="utf-8") != svg:
-            write_whole(file, svg)
+    wanted = [file for file, svg in drawn.items() if not stands(file, svg, kinds(app))]
+    if ".png" in kinds(app):
+        with ThreadPoolExecutor() as pool:
+            for file, png in zip(wanted, pool.map(raster, map(drawn.get, wanted)), strict=True):
+                file.with_suffix(".png").write_bytes(png)
+    for file in wanted:
+        write_whole(file, drawn[file])
+
+
+def stands(file, svg, endings):
+    """Is a figure there in all its files, as it is drawn now?"""
+    there = all(file.with_suffix(ending).exists() for ending in endings)
+    return there and file.read_text(encoding="utf-8") == svg
 
 
 def setup(app):

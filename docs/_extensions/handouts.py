@@ -40,7 +40,7 @@ class Handouts(SphinxPostTransform):
     def run(self, **kwargs):
         for place in list(self.document.findall(handouts)):
             items = [nodes.list_item("", self.links(page)) for page in lectures(self.env)]
-            place.replace_self(nodes.bullet_list("", *items))
+            place.replace_self(nodes.bullet_list("", *items, classes=["handouts"]))
 
     def links(self, page):
         here, builder = self.env.current_document.docname, self.app.builder
