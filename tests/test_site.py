@@ -283,7 +283,7 @@ def test_each_lecture_has_a_sheet_and_solutions():
 
 # What is on the lecture's page only: on a handout it points at nothing.
 ON_THE_PAGE = re.compile(
-    r"\b(?:this page|of the page|(?:above|below)[.?!)]|(?:shown|seen|as|see) (?:above|below)\b"
+    r"\b(?:this page|of the page|(?<!far )(?:above|below)[.?!)]|(?:shown|seen|as|see) (?:above|below)\b"
     r"|the (?:first|last|next|previous) (?:figure|table|cell|section|panel)\b|the panel for"
     r"|these (?:\w+ )?(?:networks|inputs|runs)\b|(?:networks|runs|ones|table|figure|panel|cell) here\b)",
     re.IGNORECASE,

@@ -75,8 +75,11 @@ class Figures(SphinxPostTransform):
         png = f"a PNG {WIDTH:,} pixels wide"
         if ".png" in kinds(self.app):
             return nodes.paragraph("", f"Each is there as an SVG and as {png}.")
-        start, name = "Each is there as an SVG; with ", nodes.literal("", "SITE_URL")
-        return nodes.paragraph("", start, name, nodes.Text(f" set, make html draws {png} as well."))
+        name, command = nodes.literal("", "SITE_URL"), nodes.literal("", "make html")
+        parts = "Each is there as an SVG; with ", name, " set, ", command, f" draws {png} as well."
+        return nodes.paragraph(
+            "", "", *(nodes.Text(part) if isinstance(part, str) else part for part in parts)
+        )
 
     def item(self, page, id, uri, alt, code):
         builder, name = self.app.builder, file_name(id)
