@@ -15,12 +15,16 @@ const Places = {
   },
 };
 
-// What scrolls sideways must be reachable by keyboard, and its arrow keys turn no page.
+// What scrolls sideways must be reachable by keyboard, and its arrow keys turn no page. A formula has its width
+// when its faces are there.
 {
   const sized = new ResizeObserver(all => all.forEach(({ target: box }) => {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }));
+  document.fonts.ready.then(() => {
+    for (const box of document.querySelectorAll(".katex-display")) { sized.unobserve(box); sized.observe(box); }
+  });
   for (const box of document.querySelectorAll("pre, .katex-display, .table-wrapper, .output.text_html")) {
     sized.observe(box);
     box.addEventListener("keydown", event => {
