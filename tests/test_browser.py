@@ -684,7 +684,16 @@ PRINTED = [
 ]
 
 
-@pytest.mark.parametrize("page", first_now(PRINTED))
+# Furo's own rules left two thirds of a sheet empty on each of these.
+@pytest.mark.parametrize(
+    "page",
+    [
+        page
+        if page in ("initialization.html", "textbooks.html")
+        else pytest.param(page, marks=pytest.mark.deep)
+        for page in PRINTED
+    ],
+)
 def test_printed_page_has_no_half_empty_sheets(context, base, page):
     """All sheets but the last are full to 60 % at least; solutions are unfolded; no ways around the site."""
     visit = Visit(context, base + page)
