@@ -209,7 +209,7 @@ def test_each_figure_function_leads_to_what_it_draws():
 
 
 def test_path_shows_every_lecture():
-    """Each numbered page has a card with its topic, its title, its minutes and its first picture."""
+    """Each numbered page has a card: its topic, title and minutes, and its first picture without texts."""
     cards = parsed("index.html").select("ul.path a")
     sidebar = [link for link in parsed("index.html").select(".sidebar-tree a") if link.text[0].isdigit()]
     assert [(card["href"], card.strong.text) for card in cards] == [
@@ -218,7 +218,10 @@ def test_path_shows_every_lecture():
     for card in cards:
         lecture = parsed(card["href"])
         assert card.select_one(".claim").text == re.match(r"[\d. ]*(.*?)¶?$", lecture.h1.text)[1] + "."
-        assert card.img["src"] == lecture.select_one("article img")["src"]
+        picture = lecture.select_one("article img")["src"]
+        assert card.img["src"] == picture + "#bare"
+        svg = (SITE / picture).read_text(encoding="utf-8")
+        assert '<svg id="bare"' in svg and '#bare:target [id^="text_"]{display: none}</style>' in svg
         assert card.select_one(".minutes").text in lecture.select_one(".admonition.goal").text
 
 

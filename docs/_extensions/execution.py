@@ -209,9 +209,16 @@ def run(notebook, page, timeout, scratch):
     return {Path(json.loads(line)) for line in (scratch / "read").read_text(encoding="ascii").splitlines()}
 
 
+BARE = '#bare:target [id^="text_"]{display: none}'
+
+
 def shrink(svg):
-    """Return an SVG without its metadata, and with coordinates to a hundredth of a point."""
+    """Return an SVG without its metadata, and with coordinates to a hundredth of a point.
+
+    As `….svg#bare` it shows no text, for where that would be too small to read (path.py).
+    """
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = svg.replace("<svg ", '<svg id="bare" ', 1).replace("</style>", f"{BARE}</style>", 1)
     return re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", svg)
 
 

@@ -1,7 +1,7 @@
 """Show the lectures as a path: the directive {path} becomes one card each.
 
 A card has the number, topic, title and minutes of a lecture in the numbered toctree of the page. Its picture
-is the first one of the lecture, the one to remember.
+is the first one of the lecture, the one to remember; it is small, and shows no text (execution.py).
 """
 
 from docutils import nodes
@@ -13,6 +13,19 @@ from sphinx.util.nodes import make_refnode
 
 class path(nodes.General, nodes.Element):
     """The place of the cards, until all pages are read."""
+
+
+class bare(nodes.image):
+    """A picture of a card."""
+
+
+def visit_bare(self, node):
+    self.visit_image(node)
+    self.body[-1] = self.body[-1].replace('.svg"', '.svg#bare"')
+
+
+def depart_bare(self, node):
+    """An image has no end."""
 
 
 class PathDirective(Directive):
@@ -43,7 +56,7 @@ class Cards(SphinxPostTransform):
         content = nodes.inline("", "")
         if metadata["picture"]:
             picture = {"uri": metadata["picture"], "candidates": {"*": metadata["picture"]}, "alt": ""}
-            content += nodes.image(classes=["no-scaled-link"], **picture)
+            content += bare(classes=["no-scaled-link"], **picture)
         content += nodes.strong("", f"{number}. {topic or title}")
         content += nodes.inline("", f"{title}.", classes=["claim"])
         content += nodes.inline("", f"{metadata['minutes']} minutes", classes=["minutes"])
@@ -54,6 +67,7 @@ class Cards(SphinxPostTransform):
 
 def setup(app):
     app.add_node(path)
+    app.add_node(bare, html=(visit_bare, depart_bare))
     app.add_directive("path", PathDirective)
     app.connect("doctree-read", note_picture)
     app.add_post_transform(Cards)

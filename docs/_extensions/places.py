@@ -114,7 +114,8 @@ class Places(nodes.SparseNodeVisitor):
         return "".join(map(self.words, node.children))
 
     def visit_section(self, node):
-        kind = "page" if not self.open else "name" if node["ids"][0].startswith("module-") else "section"
+        documents = node["ids"][0].startswith("module-") or (not self.open and node.next_node(addnodes.desc))
+        kind = "name" if documents else "section" if self.open else "page"
         self.enter(kind, node["ids"][0], self.words(node[0]))
 
     depart_section = leave
@@ -212,9 +213,8 @@ class Places(nodes.SparseNodeVisitor):
 
 
 def squeeze(text):
-    return re.sub(r"[ \t\n]+", " ", text).strip(
-        " "
-    )  # no other: a formula has spaces in which no excerpt ends
+    """Join lines. No other spaces go: a formula has some in which no excerpt ends."""
+    return re.sub(r"[ \t\n]+", " ", text).strip(" ")
 
 
 def tells(place):
