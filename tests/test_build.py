@@ -595,7 +595,7 @@ def test_site_that_stands_is_left_alone(restored):
 @pytest.mark.parametrize(
     "pattern",
     ["html/terms.html", "html/_images/*", "html/searchindex.js", "doctrees/terms.doctree", "doctrees/env*",
-     "jupyter_execute/*.svg", "executed/a_figure/*.json", "site.json", "mark.json"],
+     "doctrees/places.pickle", "jupyter_execute/*.svg", "executed/a_figure/*.json", "site.json", "mark.json"],
 )  # fmt: skip
 @pytest.mark.parametrize("damage", ["truncated", "removed"])
 @pytest.mark.xdist_group("small")

@@ -146,7 +146,6 @@ def write_handouts(app, pagename, templatename, context, doctree):
                 "metatags": f'<meta name="description" content="{what} of the lecture “{title}”, to print.">',
             },
         )
-    builder.current_docname = pagename
 
 
 def lead_to(sheet, lecture):

@@ -59,7 +59,8 @@ class Cards(SphinxPostTransform):
             content += bare(classes=["no-scaled-link"], **picture)
         content += nodes.strong("", f"{number}. {topic or title}")
         content += nodes.inline("", f"{title}.", classes=["claim"])
-        content += nodes.inline("", f"{metadata['minutes']} minutes", classes=["minutes"])
+        if "minutes" in metadata:
+            content += nodes.inline("", f"{metadata['minutes']} minutes", classes=["minutes"])
         builder = self.app.builder
         link = make_refnode(builder, self.env.current_document.docname, page, "", content)
         return nodes.list_item("", nodes.paragraph("", "", link))

@@ -104,7 +104,7 @@ class Places(nodes.SparseNodeVisitor):
     def words(self, node):
         """Return a node's text as one reads it."""
         if isinstance(node, nodes.math | nodes.math_block):
-            return plain(node.astext(), self.folder)
+            return plain(node.astext(), isinstance(node, nodes.math_block), self.folder)
         if isinstance(node, nodes.superscript | nodes.subscript):
             return f"{'^' if isinstance(node, nodes.superscript) else '_'}({node.astext()})"
         if isinstance(node, nodes.raw | nodes.comment | nodes.literal_block | nodes.image):

@@ -1,12 +1,14 @@
-"""Write a formula on one line of plain text, for the search: σ√n, 2^(1/n), ∂h_t/∂h_k. Never a false one.
+"""Write a formula on one line of plain text, for the search: σ√n, 2^(1/n), ∂h_t/∂h_k.
 
-What a line cannot hold becomes "…". The MathML that KaTeX makes of the TeX source has the structure.
+What a line cannot hold becomes "…", and so does what KaTeX refuses: katex.py names it where it is shown.
+The MathML that KaTeX makes of the TeX source has the structure.
 """
 
 import re
 from xml.etree import ElementTree
 
 import katex
+import quickjs
 
 LONGEST = 80  # characters that an excerpt has room for
 BARS = {"|", "∥"}
@@ -39,19 +41,19 @@ FACTORS = {
     "sum",
     "slash",
 }  # beside them, a fraction has parentheses
-GROUPS = {"math", "semantics", "mrow", "mstyle", "mpadded", "menclose", "mtd"}
+GROUPS = {"math", "semantics", "mrow", "mstyle", "mpadded", "mtd"}
 
 
 class Unwritable(Exception):
     """A formula that one line of text cannot hold."""
 
 
-def plain(tex, folder):
+def plain(tex, display, folder):
     """Return a formula as text; a line does not break in it."""
-    mathml = re.search(r"<math.*?</math>", katex.render(tex, False, folder), re.DOTALL)[0]
     try:
+        mathml = re.search(r"<math.*?</math>", katex.render(tex, display, folder), re.DOTALL)[0]
         text = line(ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", mathml)))
-    except Unwritable:
+    except (Unwritable, quickjs.JSException):
         return "…"
     return text.replace(" ", "\N{NO-BREAK SPACE}") if len(text) <= LONGEST else "…"
 
@@ -63,7 +65,7 @@ def line(element):
 def items(element):
     """Yield the parts of a formula from left to right: (text, kind) each."""
     tag = element.tag
-    if tag in GROUPS:
+    if tag in GROUPS or element.get("notation") == "box":
         for child in element:
             yield from items(child)
     elif tag == "mphantom":
@@ -75,7 +77,7 @@ def items(element):
         text = element.text.replace("∣", "|")
         several = tag == "mi" and len(text) > 1
         yield text, "bar" if text in BARS else KINDS.get(text, "name" if several else "atom")
-    elif tag == "mo":
+    elif tag == "mo" and not len(element):
         text = (element.text or "").replace("∣", "|").replace("∗", "*")
         if text:
             yield text, "bar" if text in BARS else KINDS.get(text, "operator")
@@ -104,6 +106,8 @@ def scripts(tag, base, *others):
             raise Unwritable(tag)
         yield text + ACCENTS[ends[0]], kind
         return
+    if tag in ("munder", "munderover") and kind not in ("sum", "name"):
+        raise Unwritable(tag)
     below = ends[0] if tag in ("msub", "munder", "msubsup", "munderover") else ""
     above = ends[-1] if tag in ("msup", "msubsup", "munderover") else ""
     primes = re.match("′*", above)[0]
@@ -134,7 +138,7 @@ def fraction(above, below):
     derivative = below[0].text in ("∂", "d") if len(below) else False
     derivative = derivative or parts[1][0][0].startswith("∂")
     halves = line(above), line(below)
-    many = [{kind for _, kind in half} & {"operator", "name", "fraction"} for half in parts]
+    many = [{kind for _, kind in half} & {"operator", "name", "fraction", "slash"} for half in parts]
     top = closed(halves[0]) if many[0] and len(parts[0]) > 1 else halves[0]
     simple = len(parts[1]) == 1 and parts[1][0][1] != "fraction"
     bottom = halves[1] if simple or (derivative and not many[1]) else closed(halves[1])

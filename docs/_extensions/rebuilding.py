@@ -109,9 +109,17 @@ def names(file):
 class Builder(StandaloneHTMLBuilder):
     """Writes our own search index (places.py), and keeps the places of pages that are not written."""
 
+    @property
+    def kept_places(self):
+        return Path(self.doctreedir, "places.pickle")
+
+    def get_outdated_docs(self):
+        """Return all pages where the last build was stopped before it had written all their places."""
+        return super().get_outdated_docs() if self.kept_places.exists() else self.env.found_docs
+
     def load_indexer(self, docnames):
         kept = self.env.all_docs.keys() - docnames
-        self.places = pickle.loads(Path(self.doctreedir, "places.pickle").read_bytes()) if kept else {}
+        self.places = pickle.loads(self.kept_places.read_bytes()) if kept else {}
 
     def index_page(self, pagename, doctree, title):
         if pagename != self.config.notfound_pagename:
@@ -120,7 +128,7 @@ class Builder(StandaloneHTMLBuilder):
 
     def dump_search_index(self):
         found = {page: self.places[page] for page in sorted(self.env.all_docs) if page in self.places}
-        Path(self.doctreedir, "places.pickle").write_bytes(pickle.dumps(found))
+        self.kept_places.write_bytes(pickle.dumps(found))
         titles = {page: self.env.titles[page].astext() for page in found}
         write_script(Path(self.outdir, self.searchindex_filename), titles, found)
 

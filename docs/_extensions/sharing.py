@@ -39,7 +39,7 @@ def add_tags(app, pagename, templatename, context, doctree):
     tags = {
         "og:site_name": app.config.html_title,
         "og:type": "website" if pagename == app.config.root_doc else "article",
-        "og:title": re.sub(r"<[^>]*>|^[\d.]+ ", "", context["title"]),
+        "og:title": re.sub(r"^[\d.]+ ", "", re.sub(r"<[^>]*>", "", context["title"])),
         "og:description": " ".join(description.split()),
         "og:url": context["pageurl"],
     }
@@ -48,7 +48,6 @@ def add_tags(app, pagename, templatename, context, doctree):
             "og:image": address(app, f"pictures/{digest_of(svg)}.png"),
             "og:image:width": WIDTH,
             "og:image:height": HEIGHT,
-            "twitter:card": "summary_large_image",
         }
     lines = [
         f'<meta property="{name}" content="{escape(unescape(str(value)))}">'

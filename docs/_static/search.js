@@ -6,7 +6,7 @@
   const BOOST = { title: 6, entries: 6, kinds: 2, above: 2, page: 2, text: 1, code: 0.5 };
   const KINDS = {  // the name, what else it is called, its weight
     term: ["Glossary", "definition", 2.5], question: ["Question", "", 1.5], page: ["Page", "", 1],
-    section: ["Section", "", 1], exactly: ["Exactly", "", 0.8], box: ["Question", "", 1.5],
+    section: ["Section", "", 1], exactly: ["Exactly", "", 0.8], box: ["Box", "", 1],
     figure: ["Figure", "plot picture slide SVG", 0.8], exercise: ["Exercise", "solution", 0.8],
     name: ["Reference", "API", 0.4], goal: ["Goal", "", 0.5],
   };
@@ -77,7 +77,7 @@
   function show(query) {
     const results = query.trim() ? find(query) : [];
     status.textContent = !query.trim() ? ""
-      : results.length ? `${results.length}${results.length == SHOWN ? " or more" : ""} places`
+      : results.length ? `${results.length}${results.length == SHOWN ? " or more" : ""} place${results.length > 1 ? "s" : ""}`
       : "Nothing found. Try a word less, or the glossary and the index.";
     const said = words(query), telling = said.filter(word => !stopwords.has(word));
     const asked = [...new Set((telling.length ? telling : said).flatMap(forms))];
@@ -107,7 +107,10 @@
   const input = document.getElementById("search"), list = document.getElementById("search-results");
   const status = document.getElementById("search-status");
   input.value = new URL(location).searchParams.get("q") ?? "";
-  input.addEventListener("input", () => show(input.value));
+  input.addEventListener("input", () => {
+    show(input.value);
+    history.replaceState(null, "", `?q=${encodeURIComponent(input.value)}`);  // to come back to, and to link
+  });
   show(input.value);
   if (!input.value) input.focus();
 }

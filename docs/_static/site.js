@@ -33,8 +33,13 @@ const Places = {
   }
 }
 
+// What a link leads to on this page; nothing where a % in it means nothing.
+const placed = hash => {
+  try { return document.getElementById(decodeURIComponent(hash.slice(1))); } catch { return null; }
+};
+
 // The reference was one page: a link to a name that is no longer here goes where this page links that name.
-if (location.hash && !document.getElementById(decodeURIComponent(location.hash.slice(1)))) {
+if (location.hash && !placed(location.hash)) {
   const moved = [...document.querySelectorAll("#table-names a")]
     .find(({ hash }) => hash && (location.hash + ".").startsWith(hash + "."));
   if (moved) location.replace(moved.href.replace(moved.hash, location.hash));
@@ -68,7 +73,7 @@ if (location.hash) {
 // From a search result: the place is at the top of the screen, and the words that were found in it are marked.
 {
   const found = new URL(location).searchParams.get("found")?.split(" ");
-  const anchor = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const anchor = placed(location.hash);
   const place = anchor ? anchor.closest("section, figure, .admonition, dl") : document.querySelector("article section");
   if (found && place) {
     document.documentElement.classList.add("whole");
@@ -113,7 +118,7 @@ if (HTMLElement.prototype.showPopover) {
 
   function explanation(link) {
     const { pathname, hash } = new URL(link.href), page = pathname.split("/").pop().replace(/\.html$/, "");
-    return hash && document.getElementById(`explain-${page}-${decodeURIComponent(hash.slice(1))}`);
+    return hash && placed(`#explain-${page}-${hash.slice(1)}`);
   }
 
   function hide() {
