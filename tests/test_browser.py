@@ -563,7 +563,8 @@ def test_search_finds_words_where_they_begin_and_numbers_whole(context, base):
     visit = Visit(context, base + "search.html?q=nan")
     assert marks(visit) and all(mark.startswith("nan") for mark in marks(visit))
     texts = visit.tab.evaluate(
-        "PAGES.flatMap(([name, , all]) => all.map(place => [`${name}#${place[1]}`, place.join(' ')]))"
+        "PAGES.flatMap(([name, title, all]) => all.map(([kind, anchor, ...texts]) =>"
+        " [`${name}#${kind == 'page' ? '' : anchor}`, [title, ...texts].join(' ')]))"
     )
     having = {place for place, text in texts if re.search(r"\bnan", text, re.IGNORECASE)}
     assert having < {place for place, _ in texts}
