@@ -676,6 +676,24 @@ def test_handout_is_one_sheet(context, base, page):
     assert not cut
 
 
+@pytest.mark.parametrize(
+    "page", first_now(["chain_rule-handout.html", "index.html", "teaching.html", "lstm.html"])
+)
+def test_figures_are_dark_in_the_dark_theme(contexts, base, page):
+    """Wherever they stand: their ink is dark, and has no ground."""
+    visit = Visit(contexts["dark"], base + page)
+    filters = visit.tab.locator("img[src*='_images/']").evaluate_all(
+        "all => all.map(image => getComputedStyle(image).filter)"
+    )
+    assert filters and "none" not in filters
+
+
+def test_table_of_sheets_fits_a_phone(contexts, base):
+    visit = Visit(contexts["narrow"], base + "teaching.html")
+    beyond = "box => box.scrollWidth - box.clientWidth"
+    assert visit.tab.locator(".table-wrapper:has(.handouts)").evaluate(beyond) == 0
+
+
 def empty(pdf, margin=14):
     """Return the share that is empty at the foot of each sheet, within margins in mm, borders left out."""
     shares = []

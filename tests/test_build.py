@@ -375,7 +375,7 @@ mystnb:
     alt: Three steps.
   figure:
     name: fig-unrolled
-    caption: Three steps.
+    caption: Three steps of one network, unrolled in time.
 ---
 from rnn_notes import figures
 fig = figures.unrolled_graph(steps=3)"""
@@ -386,7 +386,7 @@ TERMS = """# Terms
 
 ```{glossary}
 gradient
-  What vanishes.
+  What goes back through time, from step to step, until it vanishes.
 
 loss
   What has a {term}`gradient`.
@@ -406,6 +406,12 @@ REFERENCES = """# References
 ```
 
 ```{handouts}
+```
+
+```{exercises}
+```
+
+```{gallery}
 ```
 """
 FORMULAS = "# Formulas\n\n$$\na = b\n$$ (eq-one)\n\n(reading)=\n## Reading\n\nSee {eq}`eq-one`.\n"
@@ -481,7 +487,9 @@ EDITS = {
     "a label": ("formulas.md", "## Reading", "## Writing"),
     "a number": ("a_figure.md", "# Figure\n", "# Figure\n\n:::{figure} mark.svg\nA caption\n:::\n"),
     "an equation": ("formulas.md", "$$\na", "$$\nc = d\n$$ (eq-two)\n\n$$\na"),
-    "a definition": ("terms.md", "What vanishes.", "What fades."),
+    "a definition": ("terms.md", "until it vanishes.", "until it fades."),  # nodes are abridged when printed
+    "a caption": ("a_figure.md", "unrolled in time", "unrolled in space"),
+    "an exercise's title": ("formulas.md", "by hand", "by head"),
     "a box": ("formulas.md", "See {eq}", ":::{admonition} Exactly\nTrue.\n:::\n\nSee {eq}"),
     "a term": ("terms.md", "state\n", "outcome\n"),
     "a cell": ("a_page_with_a_long_name_one.md", "'alpha'", "'omega'"),
@@ -516,7 +524,7 @@ SHARING = ["og:title", "og:url", "og:image", "twitter:card", 'rel="canonical"']
 def test_other_sites_are_told_of_pages_when_the_address_is_known(restored):
     """Title, description, address, picture and sitemap; without an address nothing, in either order."""
     site, first = restored
-    assert not [name for name in SHARING if name in site.html("a_figure")]
+    assert not [name for name in [*SHARING, "PNG, "] if name in site.html("a_figure")]
     site.edit(
         "docs/a_figure.md",
         "kernelspec:",
@@ -536,6 +544,9 @@ def test_other_sites_are_told_of_pages_when_the_address_is_known(restored):
     for name in ("unrolled", "unrolled-dark"):
         slide = files[Path(f"slides/{name}.png")]
         assert (slide[:8], int.from_bytes(slide[16:20])) == (b"\x89PNG\r\n\x1a\n", 1920)
+    for page in ("a_figure", "works"):  # below the figure, and in the gallery
+        assert 'href="slides/unrolled-dark.png" download' in site.html(page)
+        assert ">PNG, 1920 px, dark slides</a>" in site.html(page)
     sitemap = files[Path("sitemap.xml")].decode()
     assert re.findall(r"<loc>https://example.org/notes/(\w+)\.html</loc>", sitemap) == sorted(
         page.stem for page in Path(site.path, "docs").glob("[!_]*.md")

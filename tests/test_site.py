@@ -225,10 +225,21 @@ def test_path_shows_every_lecture():
         assert card.select_one(".minutes").text in lecture.select_one(".admonition.goal").text
 
 
+def topic(page):
+    """Return a page's name in the sidebar; of the first page, its title."""
+    links = parsed(page).select(".sidebar-tree a[href='#']")
+    return (links[0] if links else parsed(page).h1).text.removesuffix("¶")
+
+
+def files_for_slides(name):
+    kinds = ("svg", "png") if ADDRESS else ("svg",)
+    return [f"slides/{name}{ground}.{kind}" for kind in kinds for ground in ("", "-dark")]
+
+
 def test_gallery_shows_every_figure():
-    """Each figure of a page is there with its code, alternative text, credit, and files for either ground."""
+    """Under its page's topic, with its caption's first sentence, name, code, alternative text, credit."""
     figures = {
-        figure["id"].removeprefix("fig-"): (page, figure.img["alt"])
+        figure["id"].removeprefix("fig-"): (page, figure)
         for page in WRITTEN
         for figure in parsed(page).select(".cell figure[id]")
     }
@@ -236,42 +247,52 @@ def test_gallery_shows_every_figure():
         item["id"].removeprefix("slide-"): item for item in parsed("teaching.html").select(".gallery li")
     }
     assert items.keys() == figures.keys()
-    kinds = ("svg", "png") if ADDRESS else ("svg",)
-    files = {
-        name: [f"slides/{name}{ground}.{kind}" for ground in ("", "-dark") for kind in kinds]
-        for name in items
-    }
+    files = {name: files_for_slides(name) for name in items}
     assert {file for part in files.values() for file in part} == {
         file for file in FILES if file.startswith("slides/")
     }
     for name, item in items.items():
-        page, alt = figures[name]
+        page, figure = figures[name]
         assert [link["href"] for link in item.select("a")] == [f"{page}#fig-{name}", *files[name]]
+        assert topic(page) == re.sub("¶$", "", item.find_parent("section").h3.text)
+        assert item.select_one("details p code").text == name
         assert "".join(item.pre.text.split()) in "".join(
             parsed(page).select_one(f"#fig-{name}").find_parent(class_="cell").text.split()
         )
-        assert item.select_one("p.alt").text == item.img["alt"] == alt
-        number = parsed(page).select_one(f"#fig-{name} .caption-number").text.strip()
+        assert item.select_one("p.alt").text == item.img["alt"] == figure.img["alt"]
+        number = figure.select_one(".caption-number").text.strip()
         assert item.a.text == number
+        title = " ".join(item.p.text.removeprefix(number).split())
+        caption = " ".join(figure.select_one(".caption-text").text.split())
+        assert caption.startswith(title) and re.match(r"[.:?!]?( |¶|$)", caption[len(title) :])
+        assert len(title) > 15 and not re.search(r"[.:?!](?= |$)", title.rstrip("?!")), title
         assert item.select("p")[-1].text == f"rnn-notes, {number}, CC BY 4.0"
 
 
 def test_each_lecture_has_a_sheet_and_solutions():
-    """The sheet has what the core has, under the same numbers, and no solution; all are listed."""
+    """The sheet has what the core has, under the same numbers, and no solution; all are in a table."""
     lectures = [page for page in sorted(WRITTEN) if parsed(page).select("section#exercises")]
     assert len(lectures) > 10
-    listed = [link["href"] for link in parsed("teaching.html").select("#handouts li a")]
+    rows = {row.a["href"]: row for row in parsed("teaching.html").select("#handouts tbody tr")}
+    assert sorted(rows) == lectures
     for page in lectures:
         names = [page.replace(".html", ending) for ending in ("-handout.html", "-solutions.html")]
-        assert set(names) <= set(listed)
         lecture, sheet, solutions = map(parsed, (page, *names))
+        assert [link["href"] for link in rows[page].select("a")] == [page, *names]
+        assert rows[page].a.text == topic(page)
+        assert f"{rows[page].select('td')[1].text} minutes" in lecture.select_one(".admonition.goal").text
         core = lecture.select_one("section#in-three-lines").find_all_previous("div", class_="math")
         numbered = [formula["id"] for formula in core[::-1] if formula.select(".eqno")]
         assert [formula["id"] for formula in sheet.select(".math:has(.eqno)")] == numbered
         assert [formula.text for formula in sheet.select(".eqno")] == [
             lecture.find(id=name).select_one(".eqno").text for name in numbered
         ]
-        assert sheet.h1.text == lecture.h1.text
+        number, claim = re.fullmatch(r"(\d+\. )(.*)¶", lecture.h1.text).groups()
+        for part, what, other in ((sheet, "Sheet", names[1]), (solutions, "Solutions", names[0])):
+            assert part.h1.text == f"{number}{what}: {claim}¶"
+            assert part.title.text == f"{number}{what}: {claim} - rnn-notes"
+            ways = [link["href"] for link in part.select("h1 + p.ways a")]
+            assert ways == [page, other, "teaching.html"]
         assert sheet.figure["id"] == lecture.figure["id"]
         assert sheet.select_one("#in-three-lines ul").text == lecture.select_one("#in-three-lines ul").text
         exercises = [box.text for box in lecture.select("#exercises .exercise")]
@@ -281,7 +302,21 @@ def test_each_lecture_has_a_sheet_and_solutions():
         assert len(solutions.select("#exercises > .rubric")) == len(exercises)
         cells = lecture.select("#exercises .cell")
         assert len(solutions.select("#exercises .cell")) == len(cells) > 0
-    assert len(listed) == 2 * len(lectures)
+
+
+def test_exercises_are_listed_by_title():
+    """Those of each sheet, in order, under the lecture's topic, each a link to its box."""
+    items = parsed("teaching.html").select("ul.exercises > li")
+    pages = [item.a["href"].partition("#")[0] for item in items]
+    assert sorted(pages) == [page for page in sorted(WRITTEN) if parsed(page).select("section#exercises")]
+    for page, item in zip(pages, items, strict=True):
+        assert item.strong.text == topic(page)
+        boxes = parsed(page).select("#exercises .exercise")
+        assert [link["href"] for link in item.select("a")] == [f"{page}#{box['id']}" for box in boxes]
+        listed = " ".join(item.text.removeprefix(item.strong.text + ": ").split())
+        titles = [box.p.text.removeprefix("Exercise ").removesuffix("¶").split(": ", 1) for box in boxes]
+        assert listed.lower() == " · ".join(f"{title} {dots}" for dots, title in titles).lower()
+        assert not any(next(link.children).text[0].islower() for link in item.select("a") if not link.code)
 
 
 # What is on the lecture's page only: on a handout it points at nothing.
@@ -401,9 +436,9 @@ def test_each_figure_leads_to_its_files_for_slides():
     figures = [figure for page in sorted(WRITTEN) for figure in parsed(page).select("figure[id]")]
     assert len(figures) == len(parsed("teaching.html").select(".gallery > li"))
     for figure in figures:
-        links = [link["href"] for link in figure.select(".slides a[download]")]
+        links = [link["href"] for link in figure.select(".files a[download]")]
         name = figure["id"].removeprefix("fig-")
-        assert links == [f"slides/{name}.svg", f"slides/{name}-dark.svg"]
+        assert links == files_for_slides(name)
         assert all((SITE / link).is_file() for link in links)
 
 

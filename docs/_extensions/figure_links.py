@@ -6,7 +6,7 @@ Each figure has a link to its files for slides, too.
 import re
 
 from docutils import nodes
-from gallery import FOLDER, file_name
+from gallery import file_links, file_name
 from inputs import listing
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
@@ -55,17 +55,10 @@ class DrawnBy(SphinxPostTransform):
                 link = make_refnode(self.app.builder, here, place.docname, place.node_id, name)
                 words += [nodes.Text("Drawn by "), link, nodes.Text(". ")]
             if id := next((name for name in figure["ids"] if name in slides), None):
-                words += nodes.raw("", for_slides(file_name(id)), format="html")
+                files = f'<span class="files">Files: {file_links(self.app, file_name(id))}.</span>'
+                words += nodes.raw("", files, format="html")
             if words.children:
                 figure += nodes.legend("", words)
-
-
-def for_slides(name):
-    light, dark = (
-        f'<a href="{FOLDER}/{name}{ending}.svg" download aria-label="{ground} slides: {name}">{ground}</a>'
-        for ground, ending in (("light", ""), ("dark", "-dark"))
-    )
-    return f'<span class="slides">For slides: SVG, {light} or {dark}.</span>'
 
 
 def setup(app):

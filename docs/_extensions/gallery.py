@@ -1,4 +1,4 @@
-"""Show every figure of the site: the directive {gallery}, and files in the folder `slides`.
+"""Show every figure of the site, page by page: the directive {gallery}, and files in the folder `slides`.
 
 A figure's file has its name, and is drawn for light grounds; with "-dark" for dark ones, in the colors of the
 site's dark theme (site.css: invert(1) hue-rotate(180deg)). Each is an SVG, and a PNG where the site's address
@@ -11,14 +11,18 @@ from base64 import b64decode, b64encode
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from handouts import repeated, topic_of
 from PIL import Image
 from records import write_whole
+from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.nodes import make_refnode
 
 FOLDER, WIDTH = "slides", 1920  # pixels of a PNG
 HUE = np.array([[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]])  # hue-rotate(180deg)
@@ -40,8 +44,23 @@ def note_figures(app, document):
         for figure in cell.findall(nodes.figure) if cell.get("nb_element") == "cell_code" else ():
             image = figure.next_node(nodes.image)
             code = drawn_by(cell.next_node(nodes.literal_block).astext())
-            figures.append((figure["ids"][0], image["uri"], image["alt"], code))
+            title = first_sentence(figure.next_node(nodes.caption))
+            figures.append((figure["ids"][0], image["uri"], image["alt"], code, title))
     app.env.metadata[app.env.current_document.docname]["figures"] = figures
+
+
+def first_sentence(caption):
+    """Return the first sentence of a caption, links as text, without the mark that ends it."""
+    sentence = nodes.inline()
+    for node in caption.deepcopy().children:
+        if not isinstance(node, nodes.Text):
+            sentence += node.children if isinstance(node, addnodes.pending_xref) else node
+        elif end := re.search(r"[.:]$|[.:](?=\s)|[?!](?=\s|$)", node):
+            sentence += nodes.Text(node[: end.end()].rstrip(".:"))
+            break
+        else:
+            sentence += nodes.Text(node)
+    return sentence
 
 
 def drawn_by(source):
@@ -52,7 +71,7 @@ def drawn_by(source):
 
 
 def all_figures(env):
-    """Yield (page, id, picture, alternative text, code) in the order of the pages."""
+    """Yield (page, id, picture, alternative text, code, title) in the order of the pages."""
     root = env.config.root_doc
     for page in [root, *env.toctree_includes.get(root, ())]:
         for figure in env.metadata[page].get("figures", ()):
@@ -63,13 +82,37 @@ def file_name(id):
     return id.removeprefix("fig-")
 
 
+def file_links(app, name):
+    """Return the links to a figure's files, in HTML; figure_links.py shows them on the pages, too."""
+    words = {".svg": "SVG", ".png": f"PNG, {WIDTH} px"}
+    return " · ".join(
+        f'<a href="{FOLDER}/{name}{ground}{kind}" download aria-label="{text}: {name}">{text}</a>'
+        for kind in kinds(app)
+        for ground, slides in (("", "light slides"), ("-dark", "dark slides"))
+        for text in [f"{words[kind]}, {slides}"]
+    )
+
+
 class Figures(SphinxPostTransform):
     default_priority = 5  # before pictures get their size
 
     def run(self, **kwargs):
         for place in list(self.document.findall(gallery)):
-            items = [self.item(*figure) for figure in all_figures(self.env)]
-            place.replace_self([self.introduction(), nodes.bullet_list("", *items, classes=["gallery"])])
+            parts = [
+                self.part(page, [self.item(*figure) for figure in figures])
+                for page, figures in groupby(all_figures(self.env), lambda figure: figure[0])
+            ]
+            ways = nodes.paragraph("", "Figures of: ", classes=["ways"])
+            for number, part in enumerate(parts):
+                link = nodes.reference("", part[0].astext(), refid=part["ids"][0], internal=True)
+                ways += [nodes.Text(" · "), link][number == 0 :]
+            place.replace_self([self.introduction(), repeated(ways), *parts])
+
+    def part(self, page, items):
+        """Return the figures of a page under its topic."""
+        title = nodes.title("", topic_of(self.env, page))
+        figures = nodes.bullet_list("", *items, classes=["gallery"])
+        return nodes.section("", title, repeated(figures), ids=[f"{FOLDER}-{page}"])
 
     def introduction(self):
         png = f"a PNG {WIDTH:,} pixels wide"
@@ -81,26 +124,20 @@ class Figures(SphinxPostTransform):
             "", "", *(nodes.Text(part) if isinstance(part, str) else part for part in parts)
         )
 
-    def item(self, page, id, uri, alt, code):
-        builder, name = self.app.builder, file_name(id)
-        number = ".".join(map(str, self.env.toc_fignumbers[page]["figure"][id]))
+    def item(self, page, id, uri, alt, code, title):
+        name, here = file_name(id), self.env.current_document.docname
+        number = "Figure " + ".".join(map(str, self.env.toc_fignumbers[page]["figure"][id]))
         image = nodes.image(uri=uri, candidates={"*": uri}, alt=alt, classes=["no-scaled-link"])
-        place = builder.get_relative_uri(self.env.current_document.docname, page) + "#" + id
-        files = []
-        for words, ground in (("light slides", ""), ("dark slides", "-dark")):
-            links = (
-                f'<a href="{FOLDER}/{name}{ground}{kind}" download '
-                f'aria-label="{kind[1:].upper()} for {words}: {name}">{kind[1:].upper()}</a>'
-                for kind in kinds(self.app)
-            )
-            files.append(f"{words} {', '.join(links)}")
+        place = make_refnode(self.app.builder, here, page, id, nodes.Text(number))
+        heading = nodes.paragraph("", "", nodes.strong("", "", place), nodes.Text(" "), title.deepcopy())
         html = (
-            f'<p><a href="{escape(place)}">Figure {number}</a> <code>{name}</code>: {"; ".join(files)}</p>'
-            f"<details><summary>Code, alternative text, credit</summary><pre>{escape(code)}</pre>"
+            f'<p class="files">{file_links(self.app, name)}</p>'
+            f"<details><summary>Name, code, alternative text, credit</summary>"
+            f"<p><code>{name}</code></p><pre>{escape(code)}</pre>"
             f'<p class="alt">{escape(alt)}</p>'
-            f"<p>{escape(self.config.html_title)}, Figure {number}, CC BY 4.0</p></details>"
+            f"<p>{escape(self.config.html_title)}, {number}, CC BY 4.0</p></details>"
         )
-        return nodes.list_item("", image, nodes.raw("", html, format="html"), ids=["slide-" + name])
+        return nodes.list_item("", image, heading, nodes.raw("", html, format="html"), ids=["slide-" + name])
 
 
 def darkened(svg):
@@ -146,7 +183,7 @@ def write_slides(app, exception):
     folder = Path(app.outdir, FOLDER)
     folder.mkdir(exist_ok=True)
     drawn = {}
-    for _, id, uri, _, _ in all_figures(app.env):
+    for _, id, uri, *_ in all_figures(app.env):
         svg = Path(app.srcdir, uri).read_text(encoding="utf-8")
         drawn |= {folder / f"{file_name(id)}.svg": svg, folder / f"{file_name(id)}-dark.svg": darkened(svg)}
     for file in folder.iterdir():

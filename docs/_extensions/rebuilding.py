@@ -77,9 +77,11 @@ def find_outdated(app, env):
         [(page, anchors(env.metadata[page])) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("picture")) for page in sorted(env.found_docs)],
         [(page, env.metadata[page].get("minutes")) for page in sorted(env.found_docs)],
-        [(page, env.metadata[page].get("figures")) for page in sorted(env.found_docs)],
+        [(page, whole(env.metadata[page].get("figures"))) for page in sorted(env.found_docs)],
+        [(page, whole(env.metadata[page].get("exercises"))) for page in sorted(env.found_docs)],
+        [page for page in sorted(env.found_docs) if env.metadata[page].get("lists_handouts")],
         lectures(env),
-        [(page, str(env.metadata[page].get("definitions"))) for page in sorted(env.found_docs)],
+        [(page, whole(env.metadata[page].get("definitions"))) for page in sorted(env.found_docs)],
         [sorted(domain.get_objects()) for domain in env.domains.sorted()],
         sorted(env.domains.standard_domain.labels.items()),
         sorted(env.domains.standard_domain.anonlabels.items()),
@@ -92,6 +94,15 @@ def find_outdated(app, env):
         return []
     app.parallel = jobs
     return sorted(env.found_docs)
+
+
+def whole(value):
+    """Return what has nodes in it with these as text: their repr is short, and the same after a change."""
+    if isinstance(value, dict):
+        return {key: whole(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [whole(part) for part in value]
+    return str(value)
 
 
 def anchors(metadata):
