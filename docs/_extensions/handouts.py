@@ -91,8 +91,8 @@ class Handouts(SphinxPostTransform):
                 [
                     self.link(page, nodes.Text(topic_of(self.env, page))),
                     nodes.Text(str(self.env.metadata[page].get("minutes", ""))),
-                    self.link(page + HANDOUT, nodes.Text(f"Sheet {number}".strip())),
-                    self.link(page + SOLUTIONS, nodes.Text(f"Solutions {number}".strip())),
+                    self.link(page + HANDOUT, nodes.Text(f"Sheet\N{NO-BREAK SPACE}{number}".strip())),
+                    self.link(page + SOLUTIONS, nodes.Text(f"Solutions\N{NO-BREAK SPACE}{number}".strip())),
                 ]
             )
         head, *body = [
