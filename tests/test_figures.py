@@ -23,6 +23,7 @@ from rnn_notes.figures import style
 MEANINGS = {"ink": style.INK, "shrinks": style.SHRINKS, "steady": style.STEADY, "grows": style.GROWS}
 CSS = (Path(__file__).parent.parent / "docs" / "_static" / "site.css").read_text(encoding="utf-8")
 DARK = "#131416"  # Furo's dark ground
+INVERSION = float(re.search(r"invert\(([\d.]+)\)", CSS)[1])
 
 # Linear RGB as seen with full protanopia, deuteranopia, tritanopia: Machado, Oliveira, Fernandes,
 # "A physiologically-based model for simulation of color vision deficiency", 2009, doi:10.1109/TVCG.2009.113.
@@ -62,11 +63,13 @@ def contrast(one, other):
 
 
 def in_the_dark(color):
-    """Apply the filter of site.css, invert(1) hue-rotate(180deg), with the matrix of the CSS standard."""
+    """Apply the filter of site.css, invert() and hue-rotate(180deg), with the matrix of the CSS standard."""
+    rgb = np.array(to_rgb(color))
+    inverted = INVERSION * (1 - rgb) + (1 - INVERSION) * rgb
     c, s = np.cos(np.pi), np.sin(np.pi)
     luma = np.array([0.213, 0.715, 0.072])
     turn = np.array([[-0.213, -0.715, 0.928], [0.143, 0.140, -0.283], [-0.787, 0.715, 0.072]])
-    return np.clip((luma + c * (np.eye(3) - luma) + s * turn) @ (1 - np.array(to_rgb(color))), 0, 1)
+    return np.clip((luma + c * (np.eye(3) - luma) + s * turn) @ inverted, 0, 1)
 
 
 def lab(linear_rgb):
@@ -83,7 +86,15 @@ def test_legible_in_both_themes(color):
 
 
 def test_the_filter_is_the_one_of_the_site():
-    assert re.findall(r"filter: (.*?);", CSS) == ["invert(1) hue-rotate(180deg)"] * 2
+    assert re.findall(r"filter: (.*?);", CSS) == [f"invert({INVERSION}) hue-rotate(180deg)"] * 2
+
+
+def test_what_has_the_color_of_the_page_has_it_in_the_dark():
+    """That is GROUND; no figure has a white of its own."""
+    assert np.abs(in_the_dark(style.GROUND) - to_rgb(DARK)).max() <= 3 / 255
+    for module in Path(style.__file__).parent.glob("*.py"):
+        white = re.search(r"""["'](white|#fff|#ffffff)["']""", module.read_text(encoding="utf-8"))
+        assert not white or module.name == "style.py", module.name
 
 
 def test_colors_of_the_site_are_those_of_the_figures():

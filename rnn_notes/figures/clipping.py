@@ -146,7 +146,7 @@ def steps_from_a_wall(
             place = {"xytext": (7, -9), "ha": "left", "va": "center"}
         style.arrow(axes, end, tip, color, linestyle=line, zorder=5)
         text = axes.annotate(label, tip, textcoords="offset points", color=color, zorder=6, **place)
-        text.set_bbox({"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})
+        text.set_bbox({"facecolor": style.GROUND, "alpha": 0.8, "linewidth": 0, "pad": 1.5})
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$b$", ylabel="$w$")
     return figure
 

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rnn_notes.figures import style
-from rnn_notes.figures.style import FAINT, GROWS, INK, SHRINKS, WIDTH, styled
+from rnn_notes.figures.style import FAINT, GROUND, GROWS, INK, SHRINKS, WIDTH, styled
 
 
 @styled
@@ -137,7 +137,7 @@ def growth_window(w: np.ndarray, low: np.ndarray, high: np.ndarray) -> Figure:
     widest = (high - low).argmax()
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
     axes.fill_between([0, w[-1]], 0, 1, color=SHRINKS, alpha=0.12, linewidth=0)
-    axes.fill_between(w, low, high, color="white", linewidth=0)
+    axes.fill_between(w, low, high, color=GROUND, linewidth=0)
     axes.fill_between(w, low, high, color=GROWS, alpha=0.35, linewidth=0)
     axes.plot(w, low, color=GROWS)
     axes.plot(w, high, color=GROWS)

@@ -23,6 +23,7 @@ FONT = Path(__file__).with_name("LectureSerif-Regular.otf")
 # light and the dark theme, and different to every kind of color vision.
 INK = "#1c2024"  # text, axes, and what is neither
 FAINT = "#80868c"  # guides
+GROUND = "#ffffff"  # the page: what hides what is behind it; site.css turns it into the dark theme's ground
 PAPER = "#f4f2ec"  # the ground of nodes
 SAND = "#cfc6ae"  # a norm of 1 on a map: neither the white of the page nor, inverted, its black
 SHRINKS = "#2a52be"  # vanishing, and what the activation takes
