@@ -6,14 +6,14 @@ _static/katex as published, but that the fonts have no hints: a tenth of a page.
 the site. What was rendered is kept beside the doctrees: it would be a fifth of the time after a changed word.
 
 Browsers break lines on both sides of a formula. So a formula and the punctuation that touches it share a box,
-in which a line breaks only where the formula lets it.
+in which a line breaks only where the formula lets it. A short formula does not.
 """
 
 import json
 import os
 import re
 from functools import cache
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import quickjs
@@ -24,6 +24,7 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
 KATEX = Path(__file__).parent.parent / "_static" / "katex"
+SHORT = 16  # signs: at most two thirds of a line on a phone
 OPTIONS = '{displayMode: display, throwOnError: true, strict: "error"}'
 
 
@@ -96,9 +97,11 @@ def cut(text, pattern):
 
 def visit_inline(self, node):
     html = math_html(self, node, False)
-    if "unbroken" in node.parent.get("classes", ()):
+    shown = html.partition('<span class="katex-html"')[2].partition(">")[2]
+    short = len(re.sub(r"\s|\u200b", "", unescape(re.sub(r"<[^>]*>", "", shown)))) <= SHORT
+    if not short and "unbroken" in node.parent.get("classes", ()):
         html = html.replace('</span><span class="katex-base">', '</span><wbr><span class="katex-base">')
-    self.body.append(f'<span class="math">{html}</span>')
+    self.body.append(f'<span class="math{" unbroken" * short}">{html}</span>')
     raise nodes.SkipNode
 
 
