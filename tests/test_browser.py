@@ -5,6 +5,7 @@ Without a browser these tests are skipped; RNN_NOTES_REQUIRE_BROWSER=1 makes tha
 
 import functools
 import gzip
+import itertools
 import os
 import re
 import shutil
@@ -276,9 +277,42 @@ SMALLER = """() => {
     const all = place => [...document.querySelectorAll(place)].map(size);
     return Math.min(...all(".katex-display .katex")) < Math.max(...all("article p > .math > .katex"));
 }"""
-WITHOUT_CUE = """() => [...document.querySelectorAll("article pre, .katex-display")].filter(box =>
-    box.scrollWidth > box.clientWidth && !getComputedStyle(box).backgroundAttachment.includes("local")
+WITHOUT_CUE = """() => [...document.querySelectorAll("article *")].filter(box =>
+    box.scrollWidth > box.clientWidth && /auto|scroll/.test(getComputedStyle(box).overflowX)
+    && !getComputedStyle(box).backgroundAttachment.includes("local")
+).map(box => box.className + box.textContent.slice(0, 40))"""
+# What covers a shade is of the color that the box would show without it.
+STANDS_OUT = """() => [...document.querySelectorAll("article *")].filter(box => {
+    const style = getComputedStyle(box), clear = "rgba(0, 0, 0, 0)";
+    if (!style.backgroundAttachment.includes("local")) return false;
+    let behind = box.parentElement;
+    while (behind && getComputedStyle(behind).backgroundColor == clear) behind = behind.parentElement;
+    const ground = getComputedStyle(behind ?? document.body).backgroundColor;
+    return style.backgroundColor != ground
+        || !style.backgroundImage.includes(`${ground} 50%`);
+}).map(box => box.className + box.textContent.slice(0, 40))"""
+NARROWED = """() => [...document.querySelectorAll(".cell_output > :is(.output, figure)")].filter(box =>
+    box.checkVisibility() && [box, ...box.querySelectorAll("pre")].some(part =>
+        part.getBoundingClientRect().width < box.parentElement.clientWidth - 4)
 ).map(box => box.textContent.slice(0, 40))"""
+OFF_CENTER = """() => [...document.querySelectorAll("section > .math-wrapper")].filter(box => {
+    const parts = [...box.querySelectorAll(".katex-html .katex-base")].map(b => b.getBoundingClientRect());
+    const left = Math.min(...parts.map(b => b.left)), right = Math.max(...parts.map(b => b.right));
+    const text = box.closest("section").querySelector(":scope > p").getBoundingClientRect();
+    return right - left < text.width - 110 && Math.abs(left + right - text.left - text.right) > 4;
+}).map(box => box.textContent.slice(0, 40))"""
+CENTERED = """() => [...document.querySelectorAll("article table:has(> caption)")].filter(table =>
+    [...table.querySelectorAll(":scope > caption, th")].some(
+        cell => !["left", "start"].includes(getComputedStyle(cell).textAlign))
+    || getComputedStyle(table.querySelector(".caption-number")).fontWeight < 600
+    || Math.abs(table.getBoundingClientRect().left - table.parentElement.getBoundingClientRect().left) > 1
+).map(table => table.id)"""
+BROKEN = """() => [...document.querySelectorAll("article span.math > .katex")].filter(formula => {
+    const rects = [...formula.querySelectorAll(".katex-base")].map(base => base.getBoundingClientRect());
+    const width = rects.reduce((sum, rect) => sum + rect.width, 0);
+    return width < 5 * parseFloat(getComputedStyle(formula).fontSize)
+        && rects.some((rect, at) => at && rect.left < rects[at - 1].left);
+}).map(formula => formula.textContent)"""
 
 
 @pytest.mark.parametrize("mode", ["light", "narrow"])
@@ -289,16 +323,56 @@ def test_displayed_formulas_are_as_large_as_those_in_the_text(contexts, base, pa
     visit.tab.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", first_now([*EXECUTED, "reference_mathematics.html"]))
+def test_on_a_phone_what_scrolls_shows_it(browser, base, page, scheme):
+    with browser.new_context(**MODES["narrow"], color_scheme=scheme) as context:
+        visit = Visit(context, base + page)
+        visit.tab.evaluate(OPEN)
+        assert not visit.tab.evaluate(WITHOUT_CUE)
+        assert not visit.tab.evaluate(STANDS_OUT)
+
+
+@pytest.mark.parametrize("mode", ["light", "narrow"])
 @pytest.mark.parametrize("page", first_now(EXECUTED))
-def test_on_a_phone_what_scrolls_shows_it(contexts, base, page):
-    visit = Visit(contexts["narrow"], base + page)
+def test_boxes_and_formulas_stand_where_the_text_does(contexts, base, page, mode):
+    """Outputs fill their cell, displayed formulas are in the middle, short ones in a text do not break."""
+    visit = Visit(contexts[mode], base + page)
     visit.tab.evaluate(OPEN)
-    assert not visit.tab.evaluate(WITHOUT_CUE)
+    assert not visit.tab.evaluate(NARROWED)
+    assert not visit.tab.evaluate(OFF_CENTER)
+    assert not visit.tab.evaluate(BROKEN)
     visit.tab.close()
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if "<caption" in HTML.get(page, "")])
+def test_tables_begin_at_the_left_with_a_bold_number(contexts, base, page):
+    visit = Visit(contexts["light"], base + page)
+    faults = visit.tab.evaluate(CENTERED)
+    visit.tab.close()
+    assert not faults
+
+
+def test_what_a_finger_touches_in_the_header_is_large_and_apart(contexts, base):
+    visit = Visit(contexts["narrow"], base + "index.html")
+    boxes = [target.bounding_box() for target in visit.tab.locator(".mobile-header :is(label, button)").all()]
+    header = visit.tab.locator(".mobile-header").bounding_box()
+    visit.tab.close()
+    assert len(boxes) == 3 and all(min(box["width"], box["height"]) >= 44 for box in boxes)
+    assert all(box["y"] + box["height"] <= header["y"] + header["height"] for box in boxes)
+    boxes.sort(key=lambda box: box["x"])
+    assert all(one["x"] + one["width"] + 4 <= other["x"] for one, other in itertools.pairwise(boxes))
+
+
 def test_tables_that_are_read_row_by_row_fit_a_phone(contexts, base):
-    for page in ("notation.html", "recipes.html", "wont_train.html"):
+    for page in (
+        "lecture.html",
+        "notation.html",
+        "recipes.html",
+        "reference.html",
+        "textbooks.html",
+        "wont_train.html",
+    ):
         visit = Visit(contexts["narrow"], base + page)
         tables = visit.tab.locator("table.stacked")
         assert tables.count()
@@ -307,6 +381,10 @@ def test_tables_that_are_read_row_by_row_fit_a_phone(contexts, base):
                 table.locator("tbody td").first.evaluate("cell => getComputedStyle(cell).display") == "block"
             )
             assert table.locator("..").evaluate("box => box.scrollWidth <= box.clientWidth")
+            heads = table.locator("thead th").all_text_contents()
+            for cells in [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]:
+                for head, text in zip(heads, cells, strict=True):
+                    assert text.strip().startswith(head) or not text.strip()
         visit.tab.close()
 
 

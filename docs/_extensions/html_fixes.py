@@ -1,6 +1,7 @@
 """Mend what MyST-NB and Furo write into every page."""
 
 import re
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -39,6 +40,24 @@ class Pictures(SphinxPostTransform):
                 image["loading"] = "lazy"
 
 
+class Columns(SphinxPostTransform):
+    """Name its column in each cell of a table that a narrow screen shows row by row (site.css)."""
+
+    default_priority = 999  # so that no other takes it for text
+
+    def run(self, **kwargs):
+        for table in self.document.findall(nodes.table):
+            if "stacked" not in table["classes"]:
+                continue
+            names = [cell.astext() for cell in table.next_node(nodes.thead)[0]]
+            for row in table.next_node(nodes.tbody):
+                for name, cell in zip(names, row, strict=True):
+                    if cell.children:
+                        place = cell[0] if isinstance(cell[0], nodes.paragraph) else cell
+                        label = f'<span class="column">{escape(name)}{":" * (name[-1:] != ".")} </span>'
+                        place.insert(0, nodes.raw("", label, format="html"))
+
+
 class Places(SphinxPostTransform):
     """Link the place that a printed diagnosis names: here, beside the lectures, it is known where it is."""
 
@@ -55,5 +74,6 @@ def setup(app):
     app.connect("html-page-context", drop_files)
     app.add_post_transform(OneId)
     app.add_post_transform(Pictures)
+    app.add_post_transform(Columns)
     app.add_post_transform(Places)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
