@@ -622,6 +622,33 @@ def test_links_of_the_contents_arrive(contexts, base, page):
     visit.tab.close()
 
 
+# The signs on each full line of a page's own paragraphs.
+ON_LINES = """() => {
+  const found = [];
+  for (const text of document.querySelectorAll("article section > p")) {
+    if (text.querySelector(".katex, code")) continue;
+    const range = document.createRange(), lines = new Map();
+    const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) for (let at = 0; at < walker.currentNode.length; at++) {
+      range.setStart(walker.currentNode, at);
+      range.setEnd(walker.currentNode, at + 1);
+      const { width, bottom } = range.getBoundingClientRect();
+      if (width) lines.set(Math.round(bottom / 8), (lines.get(Math.round(bottom / 8)) ?? 0) + 1);
+    }
+    found.push(...[...lines.values()].slice(0, -1));
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("page", ["chain_rule.html", "clipping.html", "textbooks.html", "lstm.html"])
+def test_lines_of_text_hold_66_to_72_signs(context, base, page):
+    visit = Visit(context, base + page)
+    visit.tab.evaluate("document.fonts.ready")
+    assert 66 <= np.median(visit.tab.evaluate(ON_LINES)) <= 72
+    visit.tab.close()
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_old_links_into_the_reference_are_forwarded(context, base, scheme):
     home = base if scheme == "http" else SITE.as_uri() + "/"

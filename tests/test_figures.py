@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import CSS4_COLORS, to_rgb
 from matplotlib.text import Text
 
 matplotlib.use("Agg")
@@ -21,7 +21,8 @@ from rnn_notes import figures
 from rnn_notes.figures import style
 
 MEANINGS = {"ink": style.INK, "shrinks": style.SHRINKS, "steady": style.STEADY, "grows": style.GROWS}
-CSS = (Path(__file__).parent.parent / "docs" / "_static" / "site.css").read_text(encoding="utf-8")
+CSS_FILE = Path(__file__).parent.parent / "docs" / "_static" / "site.css"
+CSS = CSS_FILE.read_text(encoding="utf-8")
 DARK = "#131416"  # Furo's dark ground
 INVERSION = float(re.search(r"invert\(([\d.]+)\)", CSS)[1])
 
@@ -97,12 +98,26 @@ def test_what_has_the_color_of_the_page_has_it_in_the_dark():
         assert not white or module.name == "style.py", module.name
 
 
+@pytest.mark.parametrize("color", [*MEANINGS.values(), style.GROUND, style.PAPER, style.SAND])
+def test_dark_slides_have_the_colors_of_the_dark_theme(color, monkeypatch):
+    monkeypatch.syspath_prepend(CSS_FILE.parent.parent / "_extensions")
+    drawn = import_module("gallery").darkened(f'<path id="abcdef" style="fill: {color}"/>')
+    turned = re.fullmatch(r'<path id="abcdef" style="fill: (#[0-9a-f]{6})"/>', drawn)[1]
+    assert np.abs(in_the_dark(color) - to_rgb(turned)).max() < 1 / 255
+
+
 def test_colors_of_the_site_are_those_of_the_figures():
     """It names each once, as style.py does, and uses no others."""
     named = dict(re.findall(r"--([\w-]+): (#\w+);", CSS))
     assert {"mark", "mark-start", "steady"} <= named.keys()
     assert named == {name: getattr(style, name.upper().replace("-", "_")) for name in named}
     assert re.findall(r"(?<=[ (])#[0-9a-f]{3,8}\b(?=[ ;,)])", CSS) == list(named.values())
+    words = {
+        word
+        for value in re.findall(r":([^;{}]*);", CSS)
+        for word in re.findall(r"(?<![\w-])\w+(?![\w(-])", value)
+    }
+    assert not words & CSS4_COLORS.keys()
 
 
 @pytest.mark.parametrize("eye", EYES)

@@ -1,14 +1,15 @@
 """Show every figure of the site, page by page: the directive {gallery}, and files in the folder `slides`.
 
 A figure's file has its name, and is drawn for light grounds; with "-dark" for dark ones, in the colors of the
-site's dark theme (site.css: invert(1) hue-rotate(180deg)). Each is an SVG, and a PNG where the site's address
-is known: 94 of them take 40 seconds of a processor, too long for a build that is looked at by its author.
+site's dark theme, by the filter of site.css. Each is an SVG, and a PNG where the site's address is known: 94
+of them take 40 seconds of a processor, too long for a build that is looked at by its author.
 """
 
 import ast
 import re
 from base64 import b64decode, b64encode
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from html import escape
 from io import BytesIO
 from itertools import groupby
@@ -22,8 +23,11 @@ from PIL import Image
 from records import write_whole
 from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
+logger = logging.getLogger(__name__)
+CSS = Path(__file__).parent.parent / "_static" / "site.css"
 FOLDER, WIDTH = "slides", 1920  # pixels of a PNG
 HUE = np.array([[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]])  # hue-rotate(180deg)
 
@@ -42,10 +46,12 @@ def note_figures(app, document):
     figures = []
     for cell in document.findall(nodes.container):
         for figure in cell.findall(nodes.figure) if cell.get("nb_element") == "cell_code" else ():
-            image = figure.next_node(nodes.image)
+            image, caption = figure.next_node(nodes.image), figure.next_node(nodes.caption)
+            if not (figure["ids"] and image.get("alt") and caption):
+                logger.warning("a figure has a name, a caption and an `alt`", location=figure)
+                continue
             code = drawn_by(cell.next_node(nodes.literal_block).astext())
-            title = first_sentence(figure.next_node(nodes.caption))
-            figures.append((figure["ids"][0], image["uri"], image["alt"], code, title))
+            figures.append((figure["ids"][0], image["uri"], image["alt"], code, first_sentence(caption)))
     app.env.metadata[app.env.current_document.docname]["figures"] = figures
 
 
@@ -65,7 +71,10 @@ def first_sentence(caption):
 
 def drawn_by(source):
     """Return the call that draws the figure, as the cell has it."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    try:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    except SyntaxError:  # a line that IPython alone reads
+        return ""
     drawing = [call for call in calls if ast.unparse(call.func).startswith("figures.")]
     return ast.get_source_segment(source, drawing[-1]) if drawing else ""
 
@@ -140,14 +149,21 @@ class Figures(SphinxPostTransform):
         return nodes.list_item("", image, heading, nodes.raw("", html, format="html"), ids=["slide-" + name])
 
 
+@cache
+def inversion():
+    """Return how far the dark theme turns lightness round."""
+    return float(re.search(r"invert\(([\d.]+)\)", CSS.read_text(encoding="utf-8"))[1])
+
+
 def darkened(svg):
     """Return an SVG with the colors of the dark theme."""
 
     def turned(rgb):
-        return np.clip((255 - np.asarray(rgb, float)) @ HUE.T, 0, 255).round().astype(np.uint8)
+        inverted = inversion() * 255 + (1 - 2 * inversion()) * np.asarray(rgb, float)
+        return np.clip(inverted @ HUE.T, 0, 255).round().astype(np.uint8)
 
     def color(match):
-        return "#" + bytes(turned(list(bytes.fromhex(match[1])))).hex()
+        return match[1] + bytes(turned(list(bytes.fromhex(match[2])))).hex()
 
     def raster(match):
         pixels = np.asarray(Image.open(BytesIO(b64decode(match[1]))).convert("RGBA"))
@@ -156,7 +172,7 @@ def darkened(svg):
         Image.fromarray(pixels).save(png, "PNG")
         return "data:image/png;base64," + b64encode(png.getvalue()).decode()
 
-    svg = re.sub(r"#([0-9a-f]{6})\b", color, svg)
+    svg = re.sub(r"((?:fill|stroke|stop-color): #)([0-9a-f]{6})\b", color, svg)
     return re.sub(r"data:image/png;base64,([^\"]+)", raster, svg)
 
 

@@ -58,7 +58,7 @@ class Columns(SphinxPostTransform):
                         place.insert(0, nodes.raw("", label, format="html"))
 
 
-class Places(SphinxPostTransform):
+class PlacesOfDiagnoses(SphinxPostTransform):
     """Link the place that a printed diagnosis names: here, beside the lectures, it is known where it is."""
 
     default_priority = 999
@@ -75,5 +75,5 @@ def setup(app):
     app.add_post_transform(OneId)
     app.add_post_transform(Pictures)
     app.add_post_transform(Columns)
-    app.add_post_transform(Places)
+    app.add_post_transform(PlacesOfDiagnoses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,12 +17,12 @@
   const SHOWN = 30, AROUND = 90;
 
   const stemmer = new Stemmer();
-  const words = text => Places.plain(text).match(Places.WORD) ?? [];
+  const words = text => Words.plain(text).match(Words.WORD) ?? [];
   const forms = word => [...new Set([word, stemmer.stemWord(word), ...PLURALS.find(pair => pair.includes(word)) ?? []])];
 
   const index = new MiniSearch({
     fields: FIELDS,
-    tokenize: text => words(text).flatMap(Places.parts),
+    tokenize: text => words(text).flatMap(Words.parts),
     processTerm: word => [...new Set([word, stemmer.stemWord(word)])],
     searchOptions: { tokenize: text => [text], processTerm: word => word, boost: BOOST },
   });
@@ -41,7 +41,7 @@
     const asked = words(query), telling = asked.filter(word => !stopwords.has(word));
     const queries = (telling.length ? telling : asked).map(word => ({
       combineWith: "OR",
-      queries: Places.whole(word) ? [word]
+      queries: Words.whole(word) ? [word]
         : [{ queries: [word], prefix: true, fuzzy: word.length > 5 && 0.2 }, ...forms(word).slice(1)],
     }));
     const options = { boostDocument: id => KINDS[places[id].kind][2] };
@@ -56,7 +56,7 @@
     const text = line.replaceAll("\u00a0", " ");  // of formulas, which no excerpt cuts and a screen may
     const box = document.createElement("span");
     let end = 0;
-    for (const match of Places.in(text, found)) {
+    for (const match of Words.in(text, found)) {
       const mark = document.createElement("mark");
       mark.textContent = match[0];
       box.append(text.slice(end, match.index), mark);
@@ -67,7 +67,7 @@
   }
 
   function excerpt({ text }, found) {
-    const at = Places.in(text, found)[0]?.index ?? 0;
+    const at = Words.in(text, found)[0]?.index ?? 0;
     const from = at < AROUND ? 0 : text.lastIndexOf(" ", at - AROUND) + 1;
     const cut = text.indexOf(" ", Math.max(at + AROUND, from + 2 * AROUND));
     const to = cut < 0 ? text.length : cut;
@@ -83,7 +83,7 @@
     const asked = [...new Set((telling.length ? telling : said).flatMap(forms))];
     list.replaceChildren(...results.map(({ id, terms: all }) => {
       const place = places[id], item = document.createElement("li");
-      const known = term => asked.some(word => !Places.whole(word) && term.startsWith(word) || term == word);
+      const known = term => asked.some(word => !Words.whole(word) && term.startsWith(word) || term == word);
       const terms = [...asked, ...all.filter(term => !known(term))];
       const link = document.createElement("a"), where = document.createElement("p");
       link.href = `${document.documentElement.dataset.content_root}${place.name}.html`

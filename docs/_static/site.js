@@ -1,7 +1,7 @@
 // What every page does beyond being read; without it, nothing is missing but comfort.
 "use strict";
 
-const Places = {
+const Words = {
   // A text's words: a number is one, `batch_first` is one that has two more, and h_1 has an h.
   WORD: /\p{N}+(?:\.\p{N}+)*(?![\p{L}\p{N}_])|[\p{L}\p{N}_]+/gu,
   plain: text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase(),
@@ -10,8 +10,8 @@ const Places = {
   // A number or a letter is found as it is, a word where words begin: `nan` is not in `determinant`, 1 not in 1.6.
   whole: word => word.length == 1 || /^\p{N}/u.test(word),
   in(text, found) {
-    const fits = part => found.some(word => Places.whole(word) ? part == word : part.startsWith(word));
-    return [...text.matchAll(Places.WORD)].filter(([word]) => Places.parts(Places.plain(word)).some(fits));
+    const fits = part => found.some(word => Words.whole(word) ? part == word : part.startsWith(word));
+    return [...text.matchAll(Words.WORD)].filter(([word]) => Words.parts(Words.plain(word)).some(fits));
   },
 };
 
@@ -86,7 +86,7 @@ if (location.hash) {
       const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT), all = [];
       while (walker.nextNode()) {
         if (walker.currentNode.parentElement.closest(".katex")) continue;
-        for (const match of Places.in(walker.currentNode.data, found)) {
+        for (const match of Words.in(walker.currentNode.data, found)) {
           const range = new Range();
           range.setStart(walker.currentNode, match.index);
           range.setEnd(walker.currentNode, match.index + match[0].length);
