@@ -814,6 +814,23 @@ PRINTED = [
 ]
 
 
+MISSING_FACES = """() => {
+  const there = new Set([...document.fonts].filter(face => face.status == "loaded").map(face => face.family));
+  const signs = [...document.querySelectorAll(".katex-html *")].filter(sign => sign.firstChild?.data?.trim());
+  const faces = new Set(signs.map(sign => getComputedStyle(sign).fontFamily.split(",")[0]));
+  return [...faces].filter(face => !there.has(face));
+}"""
+
+
+@pytest.mark.parametrize("page", first_now(PRINTED))
+def test_faces_of_all_formulas_are_there_to_print(context, base, page):
+    """Those that are far from the screen, too: a sum on paper had no sign."""
+    visit = Visit(context, base + page)
+    visit.tab.wait_for_load_state("networkidle")
+    assert visit.tab.evaluate(MISSING_FACES) == []
+    visit.tab.close()
+
+
 # Furo's own rules left two thirds of a sheet empty on each of these.
 @pytest.mark.parametrize(
     "page",

@@ -48,17 +48,17 @@ class DrawnBy(SphinxPostTransform):
         objects = self.env.domains.python_domain.objects
         slides = {figure for figure, *_ in self.env.metadata[here].get("figures", ())}
         for figure in self.document.findall(nodes.figure):
-            words = nodes.paragraph()
+            lines = []
             function = next((functions[name] for name in figure["ids"] if name in functions), None)
             if place := objects.get(f"rnn_notes.figures.{function}"):
                 name = nodes.literal("", f"figures.{function}")
                 link = make_refnode(self.app.builder, here, place.docname, place.node_id, name)
-                words += [nodes.Text("Drawn by "), link, nodes.Text(". ")]
+                lines.append(nodes.paragraph("", "Drawn by ", link, nodes.Text(".")))
             if id := next((name for name in figure["ids"] if name in slides), None):
-                files = f'<span class="files">Files: {file_links(self.app, file_name(id))}.</span>'
-                words += nodes.raw("", files, format="html")
-            if words.children:
-                figure += nodes.legend("", words)
+                files = f'<p class="files">Files: {file_links(self.app, file_name(id))}.</p>'
+                lines.append(nodes.raw("", files, format="html"))
+            if lines:
+                figure += nodes.legend("", *lines)
 
 
 def setup(app):

@@ -38,6 +38,16 @@ const placed = hash => {
   try { return document.getElementById(decodeURIComponent(hash.slice(1))); } catch { return null; }
 };
 
+// A formula that is not laid out yet asks for no face, and paper waits for none.
+addEventListener("load", () => {
+  const faces = {
+    mord: "KaTeX_Main", mathnormal: "KaTeX_Math", "small-op": "KaTeX_Size1", "large-op": "KaTeX_Size2",
+    size1: "KaTeX_Size1", size2: "KaTeX_Size2", size3: "KaTeX_Size3", size4: "KaTeX_Size4",
+  };
+  for (const [name, face] of Object.entries(faces))
+    if (document.querySelector(`.katex .${name}`)) document.fonts.load(`${name == "mathnormal" ? "italic " : ""}1em ${face}`);
+});
+
 // The reference was one page: a link to a name that is no longer here goes where this page links that name.
 if (location.hash && !placed(location.hash)) {
   const moved = [...document.querySelectorAll("#table-names a")]
