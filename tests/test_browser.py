@@ -762,9 +762,10 @@ def test_the_first_printed_sheet_is_a_checklist(context, base):
 
 @pytest.mark.parametrize("page", first_now([page for page in SHEETS if "-handout" in page]))
 def test_handout_is_one_sheet(context, base, page):
-    """It fills a page of A4 by more than half, in letters that can be read, and no formula is cut."""
+    """It fills a page of A4 by more than half, fits Letter, can be read, and no formula is cut."""
     visit = Visit(context, base + page)
-    assert len(re.findall(rb"/Type /Page\b", visit.tab.pdf(format="A4"))) == 1
+    for paper in ("A4", "Letter"):
+        assert len(re.findall(rb"/Type /Page\b", visit.tab.pdf(format=paper))) == 1, paper
     visit.tab.emulate_media(media="print")
     visit.tab.set_viewport_size({"width": 710, "height": 1054})  # A4 within its margins
     height, smallest, cut = visit.tab.evaluate("""() => {

@@ -84,7 +84,7 @@ class Handouts(SphinxPostTransform):
 
     def table(self):
         """Return a row for each lecture."""
-        rows = [[nodes.Text(text) for text in ("Lecture", "Minutes", "Sheet", "Solutions")]]
+        rows = [[nodes.Text(text) for text in ("Lecture", "Minutes to read", "Sheet", "Solutions")]]
         for page in lectures(self.env):
             number = number_of(self.env, page)
             rows.append(
