@@ -344,7 +344,7 @@ def test_sheet_speaks_of_what_is_on_it(page):
 def test_syllabus_leads_to_places():
     """Each of the 24 statements, in order, has a link to a place on a page, not to its top only."""
     rows = parsed("lecture.html").select("tbody tr")
-    assert [row.td.text.strip() for row in rows] == [f"N{number}" for number in range(1, 25)]
+    assert [row.td.text.strip() for row in rows] == [f"No. N{number}" for number in range(1, 25)]
     for row in rows:
         links = [link["href"] for link in row.select("td:last-child a") if "#" in link["href"]]
         assert links, row.td.text
@@ -356,7 +356,7 @@ def test_syllabus_leads_to_places():
 def test_slides_for_dark_grounds_are_light():
     """Ink and what is in a map turn from dark to light, and only colors differ."""
     light, dark = ((SITE / f"slides/map{ground}.svg").read_text() for ground in ("", "-dark"))
-    assert "#1c2024" in light and "#1c2024" not in dark and "#dce0e4" in dark
+    assert "#1c2024" in light and "#1c2024" not in dark and "#ced2d5" in dark
     colors = r"#[0-9a-f]{6}\b|base64,[^\"]+"
     assert re.sub(colors, "", light) == re.sub(colors, "", dark)
     maps = [
