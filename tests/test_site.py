@@ -266,7 +266,7 @@ def test_gallery_shows_every_figure():
         caption = " ".join(figure.select_one(".caption-text").text.split())
         assert caption.startswith(title) and re.match(r"[.:?!]?( |¶|$)", caption[len(title) :])
         assert len(title) > 15 and not re.search(r"[.:?!](?= |$)", title.rstrip("?!")), title
-        assert item.select("p")[-1].text == f"rnn-notes, {number}, CC BY 4.0"
+        assert item.select("p")[-1].text == f"The rnn-notes authors, {number}, CC BY 4.0"
 
 
 def test_each_lecture_has_a_sheet_and_solutions():

@@ -144,7 +144,7 @@ class Figures(SphinxPostTransform):
             f"<details><summary>Name, code, alternative text, credit</summary>"
             f"<p><code>{name}</code></p><pre>{escape(code)}</pre>"
             f'<p class="alt">{escape(alt)}</p>'
-            f"<p>{escape(self.config.html_title)}, {number}, CC BY 4.0</p></details>"
+            f"<p>{escape(self.config.author)}, {number}, CC BY 4.0</p></details>"
         )
         return nodes.list_item("", image, heading, nodes.raw("", html, format="html"), ids=["slide-" + name])
 

@@ -223,7 +223,7 @@ def write_handouts(app, pagename, templatename, context, doctree):
         for text, uri in ways.items():
             line += [nodes.Text(" · "), nodes.reference("", text, refuri=uri, internal=True)]
         sheet.insert(1, nodes.paragraph("", "", *line, classes=["ways"]))
-        credit = f"{env.config.html_title}, lecture {number}".strip() + ", CC BY 4.0"
+        credit = f"{env.config.author}, lecture {number}".strip() + ", CC BY 4.0"
         sheet += nodes.paragraph("", credit, classes=["credit"])
         lead_to(sheet, lecture)
         title = escape(env.titles[pagename].astext())

@@ -41,11 +41,11 @@ const placed = hash => {
 // A formula that is not laid out yet asks for no face, and paper waits for none.
 addEventListener("load", () => {
   const faces = {
-    mord: "KaTeX_Main", mathnormal: "KaTeX_Math", "small-op": "KaTeX_Size1", "large-op": "KaTeX_Size2",
-    size1: "KaTeX_Size1", size2: "KaTeX_Size2", size3: "KaTeX_Size3", size4: "KaTeX_Size4",
+    mord: "1em KaTeX_Main", mathnormal: "italic 1em KaTeX_Math", "small-op": "1em KaTeX_Size1", "large-op": "1em KaTeX_Size2",
+    size1: "1em KaTeX_Size1", size2: "1em KaTeX_Size2", size3: "1em KaTeX_Size3", size4: "1em KaTeX_Size4",
   };
   for (const [name, face] of Object.entries(faces))
-    if (document.querySelector(`.katex .${name}`)) document.fonts.load(`${name == "mathnormal" ? "italic " : ""}1em ${face}`);
+    if (document.querySelector(`.katex .${name}`)) document.fonts.load(face);
 });
 
 // The reference was one page: a link to a name that is no longer here goes where this page links that name.
