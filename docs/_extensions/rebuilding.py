@@ -2,12 +2,14 @@
 
 Sphinx reads again what is younger than its last reading, and writes what it read. Here content decides, not
 age, and what pages show of one another counts: titles, numbers, names, their order. The search index keeps
-what it has of the pages that are not written; images of earlier states, which stay, are removed.
+what it has of the pages that are not written; images of earlier states, which stay, are removed. And an error in one
+of its processes stops the build, whenever it comes.
 """
 
 import os
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import execution
@@ -16,6 +18,7 @@ from inputs import ROOT, check_bytecode, digest, digests, foundation, listing
 from places import places, write_script
 from progress import count, show
 from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.util.parallel import ParallelTasks
 from sphinxcontrib.bibtex.domain import BibtexDomain, get_docnames
 
 FEW = 3  # pages that one process reads and writes sooner: to another one, Sphinx hands all that it knows
@@ -117,6 +120,16 @@ def names(file):
     )
 
 
+terminate = ParallelTasks.terminate
+
+
+def stop_with_error(self):
+    """Stop the other processes, and the build: Sphinx drops an error that comes while it starts more."""
+    terminate(self)
+    if error := sys.exception():
+        raise error
+
+
 class Builder(StandaloneHTMLBuilder):
     """Writes our own search index (places.py), and keeps the places of pages that are not written."""
 
@@ -178,6 +191,7 @@ def sweep(app, exception):
 
 
 def setup(app):
+    ParallelTasks.terminate = stop_with_error
     app.add_config_value("foundation", "", "env", str)  # a change reads and writes all pages
     app.add_builder(Builder, override=True)
     app.setup_extension("sphinxcontrib.bibtex")
