@@ -191,6 +191,21 @@ UNREADABLE = {
 }
 
 
+def test_an_error_in_a_process_stops_the_build(tmp_path):
+    """Sphinx drops what fails while it starts other processes, and pages were missing."""
+    site = Site(tmp_path)
+    site.write(**{f"page_{number}": f"# Page {number}\n" for number in range(12)})
+    check = "    if not app.config.html_baseurl or"
+    site.edit("docs/_extensions/sharing.py", check, f"    pagename == 'index' or 1 / 0\n{check}")
+    # Sphinx writes the first page itself; the last process starts when the others have failed.
+    before = "        for place in list(self.document.findall(path)):\n"
+    site.edit("docs/_extensions/path.py", before, f"        __import__('time').sleep(0.3)\n{before}")
+    code = site.build("--jobs", "2")
+    assert code.returncode != 0
+    assert "division by zero" in code.stderr
+    assert not (tmp_path / "_build" / "site.json").exists()
+
+
 def test_page_that_cannot_be_read_is_named(tmp_path):
     site = Site(tmp_path, one=page("One", "print(1)"))
     for name, (content, _) in UNREADABLE.items():
