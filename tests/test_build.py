@@ -551,6 +551,7 @@ def test_other_sites_are_told_of_pages_when_the_address_is_known(restored):
     assert all(name in html for name in SHARING)
     assert '<meta property="og:title" content="Figure">' in html
     assert '<meta property="og:description" content="&lt;Three&gt; steps">' in html
+    assert '<meta name="twitter:card" content="summary_large_image">' in html
     assert '<meta property="og:url" content="https://example.org/notes/a_figure.html">' in html
     (picture,) = re.findall(r'"og:image" content="https://example.org/notes/(.*?)"', html)
     content = files[Path(picture)]

@@ -48,12 +48,13 @@ def add_tags(app, pagename, templatename, context, doctree):
             "og:image": address(app, f"pictures/{digest_of(svg)}.png"),
             "og:image:width": WIDTH,
             "og:image:height": HEIGHT,
+            "twitter:card": "summary_large_image",
         }
-    lines = [
-        f'<meta property="{name}" content="{escape(unescape(str(value)))}">'
-        for name, value in tags.items()
-        if value
-    ]
+    lines = []
+    for tag, value in tags.items():
+        key = "name" if tag.startswith("twitter:") else "property"
+        if value:
+            lines.append(f'<meta {key}="{tag}" content="{escape(unescape(str(value)))}">')
     context["metatags"] = "\n".join([context.get("metatags") or "", *lines])
 
 
