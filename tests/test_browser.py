@@ -119,7 +119,8 @@ AUDIT = """async () => {
     for (const word of alike(words)) word.replaceWith(word.textContent);
     document.body.normalize();
     const contrast = "color-contrast", resultTypes = ["violations"];
-    const found = [await axe.run({resultTypes, rules: {[contrast]: {enabled: false}, "target-size": {enabled: true}}})];
+    const rules = {[contrast]: {enabled: false}, "target-size": {enabled: true}};
+    const found = [await axe.run({resultTypes, rules})];
     const texts = [...document.body.querySelectorAll("*")].filter(box => [...box.childNodes].some(isText));
     for (const box of alike(texts))
         for (const text of [...box.childNodes].filter(isText)) text.remove();
