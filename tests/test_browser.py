@@ -449,7 +449,7 @@ def test_nothing_jumps_when_faces_arrive(context, base, page, width):
     tab.wait_for_timeout(200)
     assert len(held) >= 2
     shifts = tab.evaluate("window.shifts")
-    assert sum(value for value, *_ in shifts) < 0.1, shifts
+    assert sum(value for value, *_ in shifts) < 0.075, shifts
 
 
 # What readers type, and the places that answer it.
