@@ -442,6 +442,13 @@ def test_each_figure_leads_to_its_files_for_slides():
         assert all((SITE / link).is_file() for link in links)
 
 
+def test_bars_are_signs_that_stand_in_faces_know():
+    """U+2223 is as wide as it likes where KaTeX's face is not there yet, and lines broke elsewhere."""
+    formulas = [formula for page in WRITTEN for formula in parsed(page).select(".katex-html")]
+    signs = {sign for formula in formulas for sign in formula.text}
+    assert "|" in signs and "\N{DIVIDES}" not in signs
+
+
 # What stands on two lines on a page, on one; what a line cannot hold is left out. Nothing else would be true.
 ON_A_LINE = {
     r"\sigma\sqrt n": "σ√n",

@@ -51,6 +51,9 @@ def render(tex, display, folder):
         html = renderer()(tex, display)
         # The TeX source, which nothing here reads. A formula on two lines has line breaks there.
         html = re.sub(r"<annotation.*?</annotation>", "", html, flags=re.DOTALL)
+        # The face has one bar for both signs; the faces that stand in for it know only the keyboard's.
+        mathml, begin, shown = html.partition('class="katex-html"')
+        html = mathml + begin + shown.replace("\N{DIVIDES}", "|")
         rendered[tex, display] = html
         os.write(file, json.dumps([tex, display, html]).encode() + b"\n")
     return rendered[tex, display]
