@@ -12,7 +12,7 @@ import rnn_notes
 
 project = "rnn-notes"
 author = "The rnn-notes authors"
-copyright = "2026, " + author + ". Text CC BY 4.0, code BSD-3-Clause"
+copyright = "2026, " + author + ". Text and figures CC BY 4.0, code BSD-3-Clause"
 release = version = rnn_notes.__version__
 with open(Path(__file__).with_name("pyproject.toml"), "rb") as file:
     repository = tomllib.load(file)["project"].get("urls", {}).get("Repository", "")

@@ -112,9 +112,28 @@ def _identity_derivative(h, out=None):
 
 
 tanh = Activation("tanh", np.tanh, _tanh_derivative, gamma=1.0)
+"""φ(z) = tanh z, with φ′ = 1 − h².
+
+:meta hide-value:
+"""
+
 sigmoid = Activation("sigmoid", _sigmoid, _sigmoid_derivative, gamma=0.25)
+"""φ(z) = 1/(1 + exp(−z)), with φ′ = h(1 − h).
+
+:meta hide-value:
+"""
+
 relu = Activation("relu", _relu, _relu_derivative, gamma=1.0)
+"""φ(z) = max(z, 0), with φ′ = 1 for z > 0, else 0.
+
+:meta hide-value:
+"""
+
 identity = Activation("identity", np.positive, _identity_derivative, gamma=1.0)
+"""φ(z) = z, with φ′ = 1: a linear network.
+
+:meta hide-value:
+"""
 
 ACTIVATIONS = {activation.name: activation for activation in (tanh, sigmoid, relu, identity)}
 """The four activations by name.

@@ -189,7 +189,9 @@ INITIALIZERS = {
     "identity": identity_matrix,
     "orthogonal": random_orthogonal,
 }
-"""Initializers by name. Each can be called as ``initializer(shape, rng, dtype=...)``.
+"""`random_normal`, `random_uniform`, `glorot_uniform`, `identity_matrix` and `random_orthogonal` by the names
+``"normal"``, ``"uniform"``, ``"glorot"``, ``"identity"`` and ``"orthogonal"``. Each can be called as
+``initializer(shape, rng, dtype=...)``.
 
 :meta hide-value:
 """

@@ -67,7 +67,7 @@ def table(columns: Mapping[str, str], rows: Iterable) -> Table:
     Raises
     ------
     TypeError
-        If `columns` is not a dict of strings.
+        If `columns` is not a dict of strings, or `rows` is no sequence of sequences.
     ValueError
         If there is no column or no row, a row has another length, or a format does not fit its value.
 
@@ -83,7 +83,10 @@ def table(columns: Mapping[str, str], rows: Iterable) -> Table:
         isinstance(s, str) for pair in columns.items() for s in pair
     ):
         raise TypeError(f"columns must be a dict of headings to formats, both strings, got {shown(columns)}")
-    rows = [tuple(row) for row in rows]
+    try:
+        rows = [tuple(row) for row in rows]
+    except TypeError:
+        raise TypeError(f"rows must be an iterable of sequences, got {shown(rows)}") from None
     if not columns or not rows:
         raise ValueError(f"a table needs a column and a row, got {len(columns)} columns and {len(rows)} rows")
     for number, row in enumerate(rows):

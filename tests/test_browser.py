@@ -653,10 +653,16 @@ def test_lines_of_text_hold_66_to_72_signs(context, base, page):
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_old_links_into_the_reference_are_forwarded(context, base, scheme):
     home = base if scheme == "http" else SITE.as_uri() + "/"
-    for page, name in (("networks", "lstm.LSTM.backward"), ("figures", "figures.unrolled_graph")):
-        visit = Visit(context, f"{home}reference.html#rnn_notes.{name}")
-        visit.tab.wait_for_url(f"**/reference_{page}.html#rnn_notes.{name}")
-        visit.tab.wait_for_function(AT_THE_TOP, arg=f"rnn_notes.{name}", timeout=10_000)
+    for page, place in (
+        ("networks", "rnn_notes.lstm.LSTM.backward"),
+        ("figures", "rnn_notes.figures.unrolled_graph"),
+        ("mathematics", "module-rnn_notes.spectrum"),
+        ("mathematics", "eigenvalues-and-growth"),
+        ("diagnosis", "tables"),
+    ):
+        visit = Visit(context, f"{home}reference.html#{place}")
+        visit.tab.wait_for_url(f"**/reference_{page}.html#{place}")
+        visit.tab.wait_for_function(AT_THE_TOP, arg=place, timeout=10_000)
 
 
 def marks(visit):

@@ -231,6 +231,9 @@ def topic(page):
     return (links[0] if links else parsed(page).h1).text.removesuffix("¶")
 
 
+LICENSE = "CC BY 4.0 (creativecommons.org/licenses/by/4.0)"
+
+
 def files_for_slides(name):
     kinds = ("svg", "png") if ADDRESS else ("svg",)
     return [f"slides/{name}{ground}.{kind}" for kind in kinds for ground in ("", "-dark")]
@@ -266,7 +269,7 @@ def test_gallery_shows_every_figure():
         caption = " ".join(figure.select_one(".caption-text").text.split())
         assert caption.startswith(title) and re.match(r"[.:?!]?( |¶|$)", caption[len(title) :])
         assert len(title) > 15 and not re.search(r"[.:?!](?= |$)", title.rstrip("?!")), title
-        assert item.select("p")[-1].text == f"The rnn-notes authors, {number}, CC BY 4.0"
+        assert item.select("p")[-1].text == f"The rnn-notes authors, {number} of rnn-notes, {LICENSE}"
 
 
 def test_each_lecture_has_a_sheet_and_solutions():

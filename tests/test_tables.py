@@ -57,6 +57,8 @@ def test_a_text_without_last_column_leaves_no_blanks():
         ({}, [()], ValueError, "0 columns and 1 rows"),
         ({"a": ""}, [], ValueError, "1 columns and 0 rows"),
         ({"a": ""}, [(1,), (1, 2)], ValueError, r"rows\[1\] must have 1 values, got 2: \(1, 2\)"),
+        ({"a": ""}, 3, TypeError, "rows must be an iterable of sequences, got 3"),
+        ({"a": ""}, [3], TypeError, "rows must be an iterable of sequences, got "),
         ({"a": ".2f"}, [("x",)], ValueError, "column 'a': the format '.2f' does not fit 'x'"),
         ({"a": "d"}, [(1.5,)], ValueError, "column 'a': the format 'd' does not fit 1.5"),
         ({"a": ".1f"}, [(10**400,)], ValueError, "column 'a': the format '.1f' does not fit 10000"),

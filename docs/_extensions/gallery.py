@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from docutils import nodes
 from docutils.parsers.rst import Directive
-from handouts import repeated, topic_of
+from handouts import credit, repeated, topic_of
 from PIL import Image
 from records import write_whole
 from sphinx import addnodes
@@ -111,10 +111,10 @@ class Figures(SphinxPostTransform):
                 self.part(page, [self.item(*figure) for figure in figures])
                 for page, figures in groupby(all_figures(self.env), lambda figure: figure[0])
             ]
-            ways = nodes.paragraph("", "Figures of: ", classes=["ways"])
+            ways = nodes.paragraph("", "Figures of ", classes=["ways"])
             for number, part in enumerate(parts):
                 link = nodes.reference("", part[0].astext(), refid=part["ids"][0], internal=True)
-                ways += [nodes.Text(" · "), link][number == 0 :]
+                ways += [nodes.Text("\N{NO-BREAK SPACE}· "), link][number == 0 :]
             place.replace_self([self.introduction(), repeated(ways), *parts])
 
     def part(self, page, items):
@@ -144,7 +144,7 @@ class Figures(SphinxPostTransform):
             f"<details><summary>Name, code, alternative text, credit</summary>"
             f"<p><code>{name}</code></p><pre>{escape(code)}</pre>"
             f'<p class="alt">{escape(alt)}</p>'
-            f"<p>{escape(self.config.author)}, {number}, CC BY 4.0</p></details>"
+            f"<p>{escape(credit(self.app, number))}</p></details>"
         )
         return nodes.list_item("", image, heading, nodes.raw("", html, format="html"), ids=["slide-" + name])
 

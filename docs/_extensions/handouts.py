@@ -18,6 +18,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
 
 EXERCISES = "Exercises"
+LICENSE = "CC BY 4.0 (creativecommons.org/licenses/by/4.0)"
 HANDOUT, SOLUTIONS = "-handout", "-solutions"
 
 
@@ -223,8 +224,7 @@ def write_handouts(app, pagename, templatename, context, doctree):
         for text, uri in ways.items():
             line += [nodes.Text(" · "), nodes.reference("", text, refuri=uri, internal=True)]
         sheet.insert(1, nodes.paragraph("", "", *line, classes=["ways"]))
-        credit = f"{env.config.author}, lecture {number}".strip() + ", CC BY 4.0"
-        sheet += nodes.paragraph("", credit, classes=["credit"])
+        sheet += nodes.paragraph("", credit(app, f"lecture {number}".strip()), classes=["credit"])
         lead_to(sheet, lecture)
         title = escape(env.titles[pagename].astext())
         builder.handle_page(
@@ -235,6 +235,12 @@ def write_handouts(app, pagename, templatename, context, doctree):
                 "metatags": f'<meta name="description" content="{what} of the lecture “{title}”, to print.">',
             },
         )
+
+
+def credit(app, what):
+    """Return what the license asks for: author, place, license with its address, and the site's address."""
+    parts = [app.config.author, f"{what} of {app.config.html_title}", LICENSE, app.config.html_baseurl]
+    return ", ".join(filter(None, parts))
 
 
 def lead_to(sheet, lecture):

@@ -50,8 +50,9 @@ addEventListener("load", () => {
 
 // The reference was one page: a link to a name that is no longer here goes where this page links that name.
 if (location.hash && !placed(location.hash)) {
+  const asked = location.hash.replace("#module-", "#") + ".";
   const moved = [...document.querySelectorAll("#table-names a")]
-    .find(({ hash }) => hash && (location.hash + ".").startsWith(hash + "."));
+    .find(({ hash }) => hash && (asked.startsWith(hash + ".") || hash.startsWith(asked)));
   if (moved) location.replace(moved.href.replace(moved.hash, location.hash));
 }
 

@@ -1,8 +1,8 @@
 """The figures of the pages: one module per page, one function per figure, all in one style.
 
 What several pages draw is in the module of the first; a module is loaded when one of its figures is asked
-for. Every function takes numbers that its page computed, and returns a Matplotlib figure. In a script or at a
-prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savefig("name.svg")``.
+for. Most take numbers that their page computed, and all but `mark` return a Matplotlib figure. In a script or
+at a prompt, show it with ``matplotlib.pyplot.show()`` or keep it with ``figure.savefig("name.svg")``.
 """
 
 # ruff: noqa: F403
