@@ -297,7 +297,7 @@ RULES = {
     "package": ("import rnn_notes\nrnn_notes.RNN(), rnn_notes.rnn.RNN()", "RNN RNN"),
     "package as": (
         "rn.figures.unrolled_graph(), rn.relu.derivative(0)",
-        "unrolled_graph Activation.derivative",
+        "unrolled_graph relu Activation.derivative",
     ),
     "other package": ("from torch.nn import RNN\nRNN()", ""),
     "result": ("lstm = rn.LSTM()\nlstm.forward(0).i", "LSTM LSTM.forward LSTMState.i"),
