@@ -67,7 +67,7 @@ def table(columns: Mapping[str, str], rows: Iterable) -> Table:
     Raises
     ------
     TypeError
-        If `columns` is not a dict of strings, or `rows` is no sequence of sequences.
+        If `columns` is not a dict of strings, or `rows` is no iterable of sequences.
     ValueError
         If there is no column or no row, a row has another length, or a format does not fit its value.
 
