@@ -21,6 +21,7 @@ export PIP_USER := 0
 
 help:
 	@echo "make html        build the executed site into _build/html"
+	@echo "                 (with a Pyodide of your own to run cells: make html PYODIDE=<folder or address>)"
 	@echo "make test        build the site, then run the unit tests, the examples and the page checks"
 	@echo "make check       the same with all that takes long: every state of a build, every mode of a page"
 	@echo "make live        serve the site, rebuild and reload on every save"
@@ -45,7 +46,7 @@ test check: html
 
 live: environment
 	@rm -rf _build/live
-	@"$(BIN)/python" -m sphinx_autobuild $(OPTIONS) -d _build/live/doctrees \
+	@"$(BIN)/python" -m sphinx_autobuild $(OPTIONS) -D content_security_policy=0 -d _build/live/doctrees \
 		--watch rnn_notes --watch conf.py --re-ignore __pycache__ --open-browser docs _build/live/html
 
 bench: environment

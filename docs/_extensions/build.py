@@ -81,10 +81,15 @@ def last_build():
     return record.get("from", {}), record.get("made") == made()
 
 
+def sources():
+    """Return the files of the pages and of the package's wheel; conf.py and the like are in foundation()."""
+    return [*listing(ROOT / "docs", ROOT / "rnn_notes"), ROOT / "README.md", ROOT / "LICENSE"]
+
+
 def build():
     """Return 0 if there is a site in the end, and the exit code of Sphinx if not."""
     before, whole = last_build()
-    usual = {"": digest(foundation(), sys.argv[1:]), **digests(listing(ROOT / "docs", ROOT / "rnn_notes"))}
+    usual = {"": digest(foundation(), sys.argv[1:]), **digests(sources())}
     now = usual | digests(name for name in before if name)  # pages may read other files as well
     if whole and now == before:
         return 0

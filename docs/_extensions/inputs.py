@@ -16,11 +16,14 @@ BUILD = ROOT / "_build"
 # Left behind by editors, systems and Python. conf.py keeps Sphinx from them as well.
 LEFT_BEHIND = [".*", "*~", "#*#", "*.swp", "*.py[co]", "__pycache__", "[Tt]humbs.db", "[Dd]esktop.ini"]
 
+# What a host may set: where the site is, and where the Python is that readers run cells with.
+SETTINGS = ["SITE_URL", "READTHEDOCS_CANONICAL_URL", "PYODIDE"]
+
 # Everything else (PYTHONOPTIMIZE, IPYTHONDIR, LC_ALL, SOURCE_DATE_EPOCH, ...) stays out.
 FROM_THE_USER = [
     *("PATH", "TMPDIR", "TEMP", "TMP", "TERM", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
     *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT"),  # without which Windows does not work
-    *("SITE_URL", "READTHEDOCS_CANONICAL_URL"),
+    *SETTINGS,
 ]
 
 
@@ -77,8 +80,8 @@ def foundation():
         *listing(*(ROOT / "docs").glob("_*")),
         *(ROOT / "docs").glob("*.bib"),
     ]
-    addresses = [os.environ.get(name) for name in FROM_THE_USER if "URL" in name]
-    return digest(str(ROOT), versions(), digests(everywhere), addresses)
+    settings = [os.environ.get(name) for name in SETTINGS]
+    return digest(str(ROOT), versions(), digests(everywhere), settings)
 
 
 def environment():

@@ -187,3 +187,35 @@ if (HTMLElement.prototype.showPopover) {
   document.addEventListener("keydown", event => { if (event.key == "Escape") hide(); });
   document.addEventListener("pointerdown", event => { if (shown && !event.target.closest("#explanation, a")) hide(); });
 }
+
+// Code that runs here: each cell gets two buttons, and the first press of one loads what they do (run.js).
+const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] };
+{
+  const load = name => new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    Object.assign(script, { src: Run.folder + name, onload: resolve, onerror: () => reject(new Error(name)) });
+    document.head.append(script);
+  });
+  Run.load = name => Run[name] ??= load(name).catch(error => { delete Run[name]; throw error; });
+
+  // A sheet of solutions has the last cells of a page only, which need the others.
+  if (!document.querySelector(".handout, .solutions"))
+    for (const box of document.querySelectorAll("article .cell_input")) {
+      const cell = { box, number: Run.cells.length + 1, bar: document.createElement("div") };
+      cell.bar.className = "bar";
+      cell.button = (text, act, label = text) => {
+        const button = document.createElement("button");
+        Object.assign(button, { type: "button", textContent: text, onclick: act });
+        button.setAttribute("aria-label", `${label} cell ${cell.number}`);
+        cell.bar.append(button);
+        return button;
+      };
+      const first = act => () => Run.load("run.js").then(() => Run[act](cell)).catch(() => {
+        cell.bar.append(" The buttons’ script cannot be loaded.");
+      });
+      cell.run = cell.button("Run", first("run"));
+      cell.edit = cell.button("Edit", first("edit"));
+      box.append(cell.bar);
+      Run.cells.push(cell);
+    }
+}

@@ -1,0 +1,136 @@
+"""Run a page's cells in the reader's browser: the Python half of docs/_static/worker.js, which has Pyodide.
+
+All cells share one namespace. What a cell prints is sent line by line, the rest when it ends: the value of its
+last line as text or HTML, the open figures as SVG, or an error with the lines of the cells that led to it.
+"""
+
+import ast
+import io
+import linecache
+import sys
+import traceback
+from types import ModuleType
+
+LONGEST = 100_000  # characters that one cell may print; a loop that never ends would fill the page's memory
+
+namespace = ModuleType("__main__")
+sys.modules["__main__"] = namespace
+
+
+def names(code):
+    """Return all names, attributes and parts of modules in a cell; none where it is no Python."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return set()
+    found = set()
+    for node in ast.walk(tree):
+        for word in (getattr(node, key, None) for key in ("id", "attr", "name", "module")):
+            found.update(word.split(".") if isinstance(word, str) else ())
+    return found
+
+
+def draws(code):
+    """Return whether a cell may need Matplotlib, which is fetched for the first that does."""
+    return not names(code).isdisjoint({"matplotlib", "figures", "plt"})
+
+
+class Stream(io.TextIOBase):
+    """Sends what is written, whole lines at a time, until it is too much."""
+
+    def __init__(self, send):
+        self.send, self.line, self.left = send, "", LONGEST
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        whole, end, rest = text.rpartition("\n")
+        if end:
+            self.post(self.line + whole + end)
+            self.line = rest
+        else:
+            self.line += text
+            if len(self.line) > LONGEST:
+                self.flush()
+        return len(text)
+
+    def flush(self):
+        text, self.line = self.line, ""
+        self.post(text)
+
+    def post(self, text):
+        if text and self.left > 0:
+            more = "" if len(text) <= self.left else "\n… and more, which is left out\n"
+            self.send(text[: self.left] + more)
+        self.left -= len(text)
+
+
+def describe(error, label):
+    """Return the lines of the cells that led to an error, the innermost last, and what it says."""
+    if isinstance(error, SyntaxError) and error.filename == label:
+        return "".join(traceback.format_exception_only(error)).replace(f'  File "{label}", ', "").lstrip()
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename in cells:
+            lines.append(f"{frame.filename}, line {frame.lineno}: {frame.line}\n")
+    return "".join(lines[:1] + lines[1:][-3:] + traceback.format_exception_only(error))
+
+
+cells = set()  # their labels, which tracebacks have as names of files
+
+
+def show(value):
+    """Return a value as a notebook shows it: as HTML if it has some, else as text."""
+    if value is None:
+        return {}
+    to_html = getattr(value, "_repr_html_", None)
+    html = to_html() if to_html and not isinstance(value, type) else None
+    return {"text": repr(value)} if html is None else {"html": html}
+
+
+def figures():
+    """Return the open figures as SVG, as the pages have them, and close them."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return []
+    drawn = []
+    for number in pyplot.get_fignums():
+        content = io.StringIO()
+        figure = pyplot.figure(number)
+        with pyplot.rc_context({"svg.hashsalt": "rnn-notes"}):
+            figure.savefig(content, format="svg", metadata={"Date": None})
+        drawn.append(content.getvalue())
+    pyplot.close("all")
+    return drawn
+
+
+def run(code, label, send):
+    """Run a cell; call `send` with what it prints, and return what it leaves as a dictionary of texts."""
+    cells.add(label)
+    linecache.cache[label] = len(code), None, code.splitlines(keepends=True), label
+    out = Stream(send)
+    before, sys.stdout, sys.stderr = (sys.stdout, sys.stderr), out, out
+    left = {}
+    try:
+        try:
+            tree = ast.parse(code, label)
+            last = tree.body[-1:] if tree.body and isinstance(tree.body[-1], ast.Expr) else []
+            tree.body = tree.body[: len(tree.body) - len(last)]
+            exec(compile(tree, label, "exec"), namespace.__dict__)
+            if last:
+                value = eval(compile(ast.Expression(last[0].value), label, "eval"), namespace.__dict__)
+                left = show(None if code.rstrip().endswith(";") or is_figure(value) else value)
+        except BaseException as error:  # exit() as well: the page stays
+            left = {"error": describe(error, label), "name": type(error).__name__}
+        out.flush()
+        left["figures"] = figures()
+    finally:
+        sys.stdout, sys.stderr = before
+    return left
+
+
+def is_figure(value):
+    """Return whether a value is a figure, which is shown as one."""
+    figure = sys.modules.get("matplotlib.figure")
+    return figure is not None and isinstance(value, figure.Figure)

@@ -1,0 +1,163 @@
+"""Let readers run the cells in their browser: what Python there is made from, and what a page may load.
+
+Pyodide comes from a public host, or from where the setting PYODIDE of `make html` says: an address that has the
+same version, or a folder, which is copied into the site. pyodide.json names its files, their sizes and hashes,
+and what of its own lock file NumPy and Matplotlib need; a file that differs is not loaded, wherever it comes
+from. To take another version: python docs/_extensions/running.py FOLDER, with the folder of a whole one.
+
+_static/python.js, which the first press of a button loads, has these settings, the wheels of this package and of
+tqdm, and cells.py. The wheel of the package is in _static for pip, too.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parents[2]
+PINNED = Path(__file__).with_name("pyodide.json")
+CORE = ["pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip"]
+PACKAGES = ["numpy", "matplotlib"]
+DEFAULT = "https://cdn.jsdelivr.net/pyodide/v{version}/full/"
+
+
+def pinned():
+    return json.loads(PINNED.read_text(encoding="utf-8"))
+
+
+def describe(folder):
+    """Return what pyodide.json has of a folder with a whole Pyodide."""
+    lock = json.loads(Path(folder, "pyodide-lock.json").read_text(encoding="utf-8"))
+    waiting, needed = [*PACKAGES], {}
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed[name] = lock["packages"][name]
+            waiting += needed[name]["depends"]
+    needed = dict(sorted(needed.items()))
+    files = {}
+    for name in [*CORE, *(package["file_name"] for package in needed.values())]:
+        content = Path(folder, name).read_bytes()
+        files[name] = [len(content), base64.b64encode(hashlib.sha256(content).digest()).decode()]
+    return {"files": files, "lock": {"info": lock["info"], "packages": needed}}
+
+
+def set_pyodide(app, config):
+    """Take the setting, and stop where it is neither a folder with the pinned files nor an address."""
+    place, known = os.environ.get("PYODIDE", ""), pinned()
+    version = known["lock"]["info"]["version"]
+    config.pyodide_folder = ""
+    if not place:
+        config.pyodide = DEFAULT.format(version=version)
+    elif urlsplit(place).scheme in ("http", "https") and urlsplit(place).netloc:
+        config.pyodide = place.rstrip("/") + "/"
+    else:
+        config.pyodide, config.pyodide_folder = "", place
+        for name, (_, expected) in known["files"].items():
+            try:
+                content = Path(ROOT, place, name).read_bytes()
+            except OSError:
+                sys.exit(f"PYODIDE is an address or a folder with Pyodide {version}; {place!r} has no {name}")
+            if base64.b64encode(hashlib.sha256(content).digest()).decode() != expected:
+                sys.exit(f"PYODIDE={place}: {name} is not that of Pyodide {version}")
+
+
+def inline_scripts():
+    """Return the scripts that the theme writes into every page."""
+    import furo
+
+    base = Path(furo.__file__).parent / "theme" / "furo" / "base.html"
+    return re.findall(r"<script>(.*?)</script>", base.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def policy(address):
+    """Return the content security policy: all from the site itself, and Pyodide."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline_scripts()]
+    parts = urlsplit(address)
+    pyodide = f"{parts.scheme}://{parts.netloc}{parts.path}" if address else ""
+    rules = {
+        "default-src": "'none'",
+        # Scripts and the worker come from this site or are made by its scripts (blob:); Python is WebAssembly.
+        "script-src": " ".join(
+            ["'self'", "blob:", "'wasm-unsafe-eval'", *(f"'sha256-{value}'" for value in hashes)]
+        ),
+        "worker-src": "blob:",
+        "connect-src": f"'self' {pyodide}".strip(),
+        "style-src": "'self' 'unsafe-inline'",  # KaTeX places its boxes so
+        "img-src": "'self' data:",
+        "font-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def add_policy(app, pagename, templatename, context, doctree):
+    if app.config.content_security_policy:
+        tag = f'<meta http-equiv="Content-Security-Policy" content="{policy(app.config.pyodide)}">'
+        context["metatags"] = "\n".join([tag, context.get("metatags") or ""])
+
+
+def write_wheel(folder):
+    """Write the wheel of this package into a folder, and return its path."""
+    from flit_core.wheel import make_wheel_in
+
+    logging.getLogger("flit_core").setLevel(logging.WARNING)
+    return make_wheel_in(ROOT / "pyproject.toml", folder).file
+
+
+def wheel_of(name):
+    """Return an installed package of Python alone as a wheel: the same bytes for the same version."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for file in sorted(distribution(name).files, key=str):
+            if file.parts[0] != ".." and file.suffix != ".pyc" and file.name not in ("RECORD", "INSTALLER"):
+                entry = zipfile.ZipInfo(file.as_posix(), (1980, 1, 1, 0, 0, 0))
+                wheel.writestr(entry, file.locate().read_bytes(), zipfile.ZIP_DEFLATED)
+    return content.getvalue()
+
+
+def write_python(app, exception):
+    """Write what a press of a button loads."""
+    if exception or app.builder.format != "html":
+        return
+    static, known = Path(app.outdir, "_static"), pinned()
+    for old in static.glob("rnn_notes-*.whl"):
+        old.unlink()
+    wheels = [write_wheel(static).read_bytes(), wheel_of("tqdm")]
+    shutil.rmtree(static / "pyodide", ignore_errors=True)
+    if app.config.pyodide_folder:
+        (static / "pyodide").mkdir()
+        for name in known["files"]:
+            shutil.copyfile(Path(ROOT, app.config.pyodide_folder, name), static / "pyodide" / name)
+    settings = {
+        "address": app.config.pyodide or "_static/pyodide/",
+        **known,
+        "wheels": [base64.b64encode(wheel).decode() for wheel in wheels],
+        "script": Path(__file__).with_name("cells.py").read_text(encoding="utf-8"),
+    }
+    text = f"Run.python = {json.dumps(settings, separators=(',', ':'))};\n"
+    (static / "python.js").write_text(text, encoding="utf-8", newline="\n")
+
+
+def setup(app):
+    app.add_config_value("pyodide", "", "html", str)
+    app.add_config_value("pyodide_folder", "", "", str)
+    app.add_config_value("content_security_policy", True, "html", bool)  # the Makefile's `live` has none
+    app.connect("config-inited", set_pyodide)
+    app.connect("html-page-context", add_policy, priority=950)  # after the other tags
+    app.connect("build-finished", write_python)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    PINNED.write_text(json.dumps(describe(sys.argv[1]), indent=1) + "\n", encoding="utf-8", newline="\n")
