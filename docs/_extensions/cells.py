@@ -7,6 +7,7 @@ last line as text or HTML, the open figures as SVG, or an error with the lines o
 import ast
 import io
 import linecache
+import logging
 import sys
 import traceback
 from types import ModuleType
@@ -76,6 +77,9 @@ def describe(error, label):
             lines.append(f"{frame.filename}, line {frame.lineno}: {frame.line}\n")
     return "".join(lines[:1] + lines[1:][-3:] + traceback.format_exception_only(error))
 
+
+# Matplotlib would tell of its font cache as if something were wrong.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 cells = set()  # their labels, which tracebacks have as names of files
 

@@ -111,7 +111,10 @@
       : `Python has stopped: ${data.reason}. The next run starts it again.`);
     if (!cell) return;
     if (data.kind == "fetching" || data.kind == "fetched") fetching(cell);
-    if (data.kind == "running") say(cell, `Running ${label(cell)}`);
+    if (data.kind == "running") {
+      running.since = Date.now();
+      say(running.asked, `Running ${label(cell)}${cell == running.asked ? "" : ", above"}`);
+    }
     if (data.kind == "text" && running.asked == cell) {
       cell.printed ??= text(cell, "");
       cell.printed.append(data.text);
@@ -130,7 +133,7 @@
     const { asked } = running;
     python.ran.add(cell);
     if (cell == asked || left.error != undefined) {
-      say(asked, cell == asked ? "" : `Stopped at ${label(cell)} above:`);
+      say(asked, cell == asked ? `Done in ${((Date.now() - running.since) / 1000).toFixed(1)} s` : `Stopped at ${label(cell)} above:`);
       leave(asked, left);
     }
     if (left.error != undefined) queue = queue.filter(job => job.asked != asked);
@@ -150,7 +153,6 @@
       return end(`Python cannot be loaded: ${error.message} is missing. The page is whole without it.`);
     }
     python.edited ||= edited(cell);
-    if (cell != asked) say(asked, `Running ${label(cell)}, above`);
     python.worker.postMessage({ code: code(cell), label: label(cell) });
   }
 
