@@ -10,12 +10,10 @@ import linecache
 import logging
 import sys
 import traceback
-from types import ModuleType
 
 LONGEST = 100_000  # characters that one cell may print; a loop that never ends would fill the page's memory
 
-namespace = ModuleType("__main__")
-sys.modules["__main__"] = namespace
+namespace = {"__name__": "__main__"}
 
 
 def names(code):
@@ -70,7 +68,7 @@ class Stream(io.TextIOBase):
 def describe(error, label):
     """Return the lines of the cells that led to an error, the innermost last, and what it says."""
     if isinstance(error, SyntaxError) and error.filename == label:
-        return "".join(traceback.format_exception_only(error)).replace(f'  File "{label}", ', "").lstrip()
+        return "".join(traceback.format_exception_only(error)).replace(f'  File "{label}"', label)
     lines = []
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename in cells:
@@ -121,9 +119,9 @@ def run(code, label, send):
             tree = ast.parse(code, label)
             last = tree.body[-1:] if tree.body and isinstance(tree.body[-1], ast.Expr) else []
             tree.body = tree.body[: len(tree.body) - len(last)]
-            exec(compile(tree, label, "exec"), namespace.__dict__)
+            exec(compile(tree, label, "exec"), namespace)
             if last:
-                value = eval(compile(ast.Expression(last[0].value), label, "eval"), namespace.__dict__)
+                value = eval(compile(ast.Expression(last[0].value), label, "eval"), namespace)
                 left = show(None if code.rstrip().endswith(";") or is_figure(value) else value)
         except BaseException as error:  # exit() as well: the page stays
             left = {"error": describe(error, label), "name": type(error).__name__}

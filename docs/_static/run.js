@@ -12,7 +12,11 @@
     Object.assign(made, { className, textContent: text });
     return made;
   };
-  const code = cell => cell.pre.textContent.replace(/\n+$/, "");
+  const written = fragment => {  // browsers end lines that are typed with an element
+    for (const end of fragment.querySelectorAll("br")) end.replaceWith("\n");
+    return fragment.textContent;
+  };
+  const code = cell => written(cell.pre.cloneNode(true)).replace(/\n+$/, "");
   const edited = cell => code(cell) != cell.code;
   const label = cell => `cell ${cell.number}`;
 
@@ -133,7 +137,9 @@
     const { asked } = running;
     python.ran.add(cell);
     if (cell == asked || left.error != undefined) {
-      say(asked, cell == asked ? `Done in ${((Date.now() - running.since) / 1000).toFixed(1)} s` : `Stopped at ${label(cell)} above:`);
+      const after = `${((Date.now() - running.since) / 1000).toFixed(1)} s`;
+      if (left.error == undefined) say(asked, `Done in ${after}`);
+      else say(asked, cell == asked ? `An error after ${after}` : `An error in ${label(cell)}, above`);
       leave(asked, left);
     }
     if (left.error != undefined) queue = queue.filter(job => job.asked != asked);
@@ -212,7 +218,7 @@
       if (event.ctrlKey || event.metaKey || event.shiftKey) return Run.run(cell);
       const range = getSelection().getRangeAt(0).cloneRange();
       range.setStart(cell.pre, 0);
-      const line = range.toString().split("\n").pop();
+      const line = written(range.cloneContents()).split("\n").pop();
       document.execCommand("insertText", false, "\n" + line.match(/^ */)[0] + (/:\s*(#.*)?$/.test(line) ? "    " : ""));
     }
   }
