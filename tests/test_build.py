@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
     "conf.py",
     "pyproject.toml",
+    "README.md",
+    "LICENSE",
     "Makefile",
     "rnn_notes",
     "docs/_extensions",

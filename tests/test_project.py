@@ -188,8 +188,9 @@ def test_the_address_of_the_repository_is_one_setting(address, tmp_path):
         project = re.sub(r"\n(\[project\.urls\]|Repository = ).*", "", project)
         assert "urls" not in tomllib.loads(project)["project"]
     (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
-    shutil.copy(ROOT / "conf.py", tmp_path)
-    for name in ("docs/_extensions", "docs/_static", "docs/_templates"):
+    for name in ("conf.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("docs/_extensions", "docs/_static", "docs/_templates", "rnn_notes"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "docs" / "references.bib", tmp_path / "docs")
     (tmp_path / "docs" / "index.md").write_text("# Home\n\nText.\n", encoding="utf-8")

@@ -10,6 +10,7 @@ import linecache
 import logging
 import sys
 import traceback
+import warnings
 
 LONGEST = 100_000  # characters that one cell may print; a loop that never ends would fill the page's memory
 
@@ -73,11 +74,17 @@ def describe(error, label):
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename in cells:
             lines.append(f"{frame.filename}, line {frame.lineno}: {frame.line}\n")
-    return "".join(lines[:1] + lines[1:][-3:] + traceback.format_exception_only(error))
+    said = traceback.format_exception_only(error)
+    if "emscripten does not support processes" in str(error):
+        said.append("In a browser no other program can be started: run this cell at a prompt.\n")
+    return "".join(lines[:1] + lines[1:][-3:] + said)
 
 
-# Matplotlib would tell of its font cache as if something were wrong.
+# What would be told here as if something were wrong: Matplotlib makes a cache of fonts, its version 3.8 draws
+# contours as lines where the pages have pixels, and tqdm has no thread to watch its bars.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", "Rasterization of .* will be ignored")
+warnings.filterwarnings("ignore", "tqdm:disabling monitor support")
 
 cells = set()  # their labels, which tracebacks have as names of files
 

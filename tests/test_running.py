@@ -1,0 +1,522 @@
+"""Cells that run in the reader's browser: the parts alone, and all of it in Chromium with a real Pyodide.
+
+RNN_NOTES_PYODIDE names a folder with the Pyodide of docs/_extensions/pyodide.json. Without one the tests that
+need it are skipped; RNN_NOTES_REQUIRE_PYODIDE=1 makes that a failure. The pages ask for it where they would on
+the internet: the requests are answered from the folder.
+"""
+
+import base64
+import difflib
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pages
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from pages import ROOT, SITE, first_now, html
+from test_browser import AUDIT, MODES, PAGES, Visit, base, browser, contexts  # noqa: F401
+
+EXTENSIONS = ROOT / "docs" / "_extensions"
+
+
+@pytest.fixture(scope="module")
+def running():
+    """Return the extension, which Sphinx imports from a folder of its own."""
+    return load("running")
+
+
+def load(name):
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(f"_tested_{name}", EXTENSIONS / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def cells(monkeypatch):
+    import warnings
+
+    monkeypatch.setenv("MPLBACKEND", "svg")
+    with warnings.catch_warnings():
+        yield load("cells")
+
+
+@pytest.fixture(scope="module")
+def pyodide():
+    folder = os.environ.get("RNN_NOTES_PYODIDE", "")
+    if not Path(folder, "pyodide.js").is_file():
+        say = pytest.fail if os.environ.get("RNN_NOTES_REQUIRE_PYODIDE") == "1" else pytest.skip
+        say("RNN_NOTES_PYODIDE names no folder with Pyodide: cells are not run in a browser")
+    return Path(folder)
+
+
+# The Python half, without a browser.
+
+
+def run(cells, code, label="cell 1"):
+    printed = []
+    left = cells.run(code, label, printed.append)
+    return "".join(printed), {name: value for name, value in left.items() if value}
+
+
+def test_cells_share_their_names(cells):
+    assert run(cells, "a = 1\nprint('one'); print('two', end='')") == ("one\ntwo", {})
+    assert run(cells, "a + 1") == ("", {"text": "2"})
+    assert run(cells, "a + 1;") == ("", {})
+    assert run(cells, "") == run(cells, "None") == run(cells, "# nothing") == ("", {})
+
+
+def test_a_table_is_shown_as_a_table(cells):
+    printed, left = run(cells, "from rnn_notes import table\ntable({'a': 'd'}, [(1,)])")
+    assert left["html"].startswith('<table class="results">')
+
+
+def test_an_error_names_the_lines_of_the_cells(cells):
+    run(cells, "def half(x):\n    return x / 0\n", "cell 1")
+    printed, left = run(cells, "print('before')\nhalf(1)", "cell 2")
+    assert printed == "before\n"
+    assert left["error"] == (
+        "cell 2, line 2: half(1)\ncell 1, line 2: return x / 0\nZeroDivisionError: division by zero\n"
+    )
+    assert left["name"] == "ZeroDivisionError"
+
+
+def test_an_error_in_the_package_names_the_line_of_the_cell(cells):
+    _, left = run(cells, "from rnn_notes import spectral_radius\n\nspectral_radius('x')")
+    assert left["error"].startswith("cell 1, line 3: spectral_radius('x')\n")
+    assert left["error"].count("\n") == 2
+
+
+def test_wrong_syntax_is_marked(cells):
+    _, left = run(cells, "x = 1\nif x\n    pass", "cell 3")
+    assert left["error"] == "cell 3, line 2\n    if x\n        ^\nSyntaxError: expected ':'\n"
+
+
+@pytest.mark.parametrize("code", ["exit()", "raise KeyboardInterrupt", "[0] * 10 ** 20"])
+def test_whatever_a_cell_raises_the_next_one_runs(cells, code):
+    assert run(cells, code)[1]["error"].startswith("cell 1, line 1:")
+    assert run(cells, "1")[1] == {"text": "1"}
+
+
+def test_a_cell_that_prints_without_end_is_cut(cells):
+    printed, _ = run(cells, "for i in range(100_000):\n    print('again')\nprint('x' * 10 ** 6, end='')")
+    assert cells.LONGEST < len(printed) < cells.LONGEST + 50
+    assert printed.endswith("left out\n")
+
+
+def test_figures_are_those_of_the_page(cells):
+    """A cell shows each open figure once, with the bytes that another run has."""
+    code = "from rnn_notes import figures\nfig = figures.mark()"
+    assert cells.draws(code)
+    assert not cells.draws("import numpy as np\nprint('figures')")
+    (first,) = run(cells, code)[1]["figures"]
+    left = run(cells, code + "\nfig")[1]
+    assert left == {"figures": [first]}
+    assert "<svg" in first
+    assert run(cells, "1")[1] == {"text": "1"}
+
+
+# What the build writes.
+
+
+def settings():
+    text = (SITE / "_static" / "python.js").read_text(encoding="utf-8")
+    return json.loads(text.removeprefix("Run.python = ").removesuffix(";\n"))
+
+
+def digest(content):
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def test_pyodide_is_pinned(running):
+    """All files that are fetched have a hash, packages that of the lock file."""
+    pinned = running.pinned()
+    packages = pinned["lock"]["packages"]
+    assert {"numpy", "matplotlib"} <= packages.keys()
+    assert set(pinned["files"]) == {*running.CORE, *(package["file_name"] for package in packages.values())}
+    for package in packages.values():
+        assert set(package["depends"]) <= packages.keys()
+        _, expected = pinned["files"][package["file_name"]]
+        assert base64.b64decode(expected).hex() == package["sha256"]
+
+
+def test_the_tests_have_the_pinned_pyodide(running, pyodide):
+    assert running.describe(pyodide) == running.pinned()
+
+
+def test_the_setting(running, monkeypatch, tmp_path):
+    """An address, a folder with the pinned files, or a message that says what is wrong."""
+    config = SimpleNamespace()
+
+    def taken(place):
+        monkeypatch.setenv("PYODIDE", place)
+        running.set_pyodide(None, config)
+        return config.pyodide
+
+    assert taken("") == "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"
+    assert taken("https://example.org/py") == "https://example.org/py/"
+    with pytest.raises(SystemExit, match=r"has no pyodide\.js"):
+        taken(str(tmp_path))
+    (tmp_path / "pyodide.js").write_text("alert()", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"pyodide\.js is not that of Pyodide 0\.27\.7"):
+        taken(str(tmp_path))
+
+
+def test_a_folder_is_taken_into_the_site(running, monkeypatch, tmp_path, pyodide):
+    config = SimpleNamespace(pyodide="", pyodide_folder="")
+    monkeypatch.setenv("PYODIDE", str(pyodide))
+    running.set_pyodide(None, config)
+    (tmp_path / "_static").mkdir()
+    running.write_python(
+        SimpleNamespace(outdir=tmp_path, config=config, builder=SimpleNamespace(format="html")), None
+    )
+    there = {file.name: digest(file.read_bytes()) for file in (tmp_path / "_static" / "pyodide").iterdir()}
+    assert there == {name: expected for name, (_, expected) in running.pinned()["files"].items()}
+    assert '"address":"_static/pyodide/"' in (tmp_path / "_static" / "python.js").read_text(encoding="utf-8")
+    assert "connect-src 'self';" in running.policy(config.pyodide)
+
+
+def test_the_site_has_the_package(running, tmp_path):
+    """One wheel for pip and for the browser, the same bytes from another build, and tqdm with its license."""
+    (wheel,) = (SITE / "_static").glob("*.whl")
+    ours, tqdm = map(base64.b64decode, settings()["wheels"])
+    assert ours == wheel.read_bytes() == running.write_wheel(tmp_path).read_bytes()
+    assert tqdm == running.wheel_of("tqdm")
+    (tmp_path / "tqdm.whl").write_bytes(tqdm)
+    names = zipfile.ZipFile(tmp_path / "tqdm.whl").namelist()
+    assert "tqdm/std.py" in names
+    assert any(re.search(r"\.dist-info/.*LICEN[CS]E", name) for name in names)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_policy(page):
+    """Each page has the policy before anything it governs, and it allows each script that stands in the page."""
+    head = pages.parsed(page).head
+    first = head.select_one("meta[http-equiv], script, link, style")
+    assert first.get("http-equiv") == "Content-Security-Policy"
+    rules = dict(rule.split(" ", 1) for rule in first["content"].split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["connect-src"].split() == ["'self'", settings()["address"]]
+    for script in pages.parsed(page).select("script:not([src])"):
+        assert f"'sha256-{digest(script.string.encode())}'" in rules["script-src"]
+    assert "unsafe-inline" not in rules["script-src"]
+    assert "'unsafe-eval'" not in rules["script-src"]
+
+
+# In a browser.
+
+ENDED = "i => /^(Done|An error|Stopped|Python |A name)/.test(Run.cells[i].status?.textContent ?? '')"
+LEFT = """i => {
+    const text = box => [...box?.querySelectorAll("pre, table") ?? []].map(part => part.textContent).join("\\n");
+    const { box, panel, status } = Run.cells[i];
+    const own = box.closest(".cell").querySelector(".cell_output:not(.ran)");
+    return {
+        said: status.textContent, ran: text(panel), page: text(own), error: !!panel.querySelector(".error"),
+        pictures: [own, panel].map(part => part?.querySelectorAll("img").length ?? 0),
+        alts: [...panel.querySelectorAll("img")].map(image => image.naturalWidth ? image.alt : ""),
+    };
+}"""
+PATIENCE = 300_000  # milliseconds
+
+
+class Reader(Visit):
+    """Someone who runs cells of a page, with a Pyodide that is reached, missing or not the right one."""
+
+    def __init__(self, context, url, pyodide, answer=None):
+        self.asked = []
+        context.route(settings()["address"] + "**", functools.partial(self.answer, pyodide, answer))
+        super().__init__(context, url)
+        self.tab.set_default_timeout(PATIENCE)
+
+    def on_request(self, request):
+        if not request.url.startswith(("blob:", settings()["address"])):
+            super().on_request(request)
+
+    def answer(self, folder, answer, route):
+        name = route.request.url.rsplit("/", 1)[1]
+        self.asked.append(name)
+        if answer:
+            return answer(route)
+        kind = "application/wasm" if name.endswith(".wasm") else "application/octet-stream"
+        headers = {"access-control-allow-origin": "*"}
+        route.fulfill(path=folder / name, content_type=kind, headers=headers)
+
+    def press(self, number, name):
+        """Press a button of a cell, wherever it is."""
+        cell = self.tab.locator(".bar").nth(number)
+        cell.get_by_role("button", name=name, include_hidden=True).evaluate("button => button.click()")
+
+    def wait(self, number):
+        self.tab.wait_for_function(ENDED, arg=number)
+        return self.tab.evaluate(LEFT, number)
+
+    def run(self, number):
+        self.press(number, re.compile("^Run cell"))
+        return self.wait(number)
+
+    def write(self, number, code):
+        self.press(number, re.compile("^Edit"))
+        self.tab.wait_for_function("i => Run.cells[i].pre?.isContentEditable", arg=number)
+        self.tab.keyboard.press("Control+a")
+        self.tab.keyboard.type(code)
+
+
+@pytest.fixture
+def reader(browser, base, pyodide):  # noqa: F811
+    with browser.new_context() as context:
+        yield Reader(context, base + "chain_rule.html", pyodide)
+
+
+# Cells whose digits hang on rounding, which differs between processors and libraries: they train, compare
+# single precision with its limits, or print errors of rounding. A word of each; of these the words have to agree,
+# nearly all: of a run that fails, the way it fails is a digit, too.
+ROUNDING = {
+    "case": [],
+    "clipping": ["AutoClip", "theta", "Regularized", "updates"],
+    "experiments": ["solved after"],
+    "orthogonal_initialization": ["Hilbert"],
+    "sigmoid": ["float32"],
+    "truncation": ["readout"],
+    "wont_train": ["runs", "off by"],
+}
+
+
+@pytest.mark.parametrize("page", first_now(pages.EXECUTED), ids=pages.by_name)
+def test_cells_print_what_the_page_prints(browser, base, pyodide, page):  # noqa: F811
+    with browser.new_context() as context:
+        visit = Reader(context, base + html(page), pyodide)
+        faults = []
+        for number, code in enumerate(pages.shown(page)):
+            left = visit.run(number)
+            if "subprocess.run" in code:  # a browser starts no programs, and says so
+                assert "run this cell at a prompt" in left["ran"]
+                continue
+            ran, expected = (" ".join(left[which].split()) for which in ("ran", "page"))
+            if any(word in code for word in ROUNDING.get(page.stem, [])):
+                masked = [re.sub(r"[\d.e+-]*\d", "0", text) for text in (ran, expected)]
+                alike = difflib.SequenceMatcher(None, *masked, autojunk=False).ratio() > 0.95
+            else:
+                alike = ran == expected
+            if left["error"] or not alike or left["pictures"][0] != left["pictures"][1]:
+                faults.append(f"cell {number + 1}: {left['said']}, {left['pictures']}\n{expected}\n{ran}\n")
+            assert all(len(alt.split()) > 3 for alt in left["alts"])
+        assert not faults, "\n".join(["", *faults])
+        assert not visit.wrong
+
+
+def test_nothing_is_fetched_before_a_press(browser, base):  # noqa: F811
+    with browser.new_context() as context:
+        visit = Visit(context, base + "chain_rule.html")
+        names = {Path(urlsplit(url).path).name for url in visit.loaded}
+        assert names.isdisjoint({"run.js", "worker.js", "python.js"})
+        assert visit.tab.locator(".bar").count() == len(pages.shown(ROOT / "docs" / "chain_rule.md"))
+        visit.tab.goto(base + "chain_rule-solutions.html")
+        assert visit.tab.locator(".bar").count() == 0
+        assert not visit.wrong
+
+
+def test_a_press_says_what_is_fetched_and_how_large_it_is(reader):
+    reader.tab.evaluate("""() => {
+        globalThis.said = new Set();
+        new MutationObserver(() => { for (const box of document.querySelectorAll(".ran .status")) said.add(box.textContent); })
+            .observe(document.body, { subtree: true, childList: true, characterData: true });
+    }""")
+    reader.run(1)
+    said = "\n".join(reader.tab.evaluate("[...said]"))
+    assert re.search(r"Fetching Python: .*pyodide\.asm\.wasm \(10\.1 MB\).* of \d+\.\d MB so far", said)
+    assert "Running cell 2" in said
+    assert set(reader.asked) == {
+        name for name in settings()["files"] if re.match("pyodide|python_|numpy", name)
+    }
+    assert reader.tab.locator(".ran [role=status]").count() == 1
+    before = len(reader.asked)
+    reader.run(1)
+    assert len(reader.asked) == before
+    assert not reader.wrong
+
+
+def test_cells_above(reader):
+    """What misses a name says which button makes it; that runs them in order, and stops at the first error."""
+    left = reader.run(4)
+    assert "NameError: name 'rng' is not defined" in left["ran"]
+    assert "Run all above" in left["said"]
+    reader.press(4, "Run all above, and cell 5")
+    assert reader.wait(4)["said"].startswith("Done")
+    assert reader.tab.locator(".ran").count() == 1
+    reader.write(1, "import numpy as np\n1 / 0")
+    reader.press(4, "Run all above, and cell 5")
+    left = reader.wait(4)
+    assert left["said"] == "An error in cell 2, above"
+    assert "cell 2, line 2: 1 / 0\nZeroDivisionError" in left["ran"]
+    assert not reader.wrong
+
+
+def test_edit_and_reset(reader):
+    """With the keyboard alone; the colors of what stays are kept, and the page's code comes back."""
+    tab = reader.tab
+    cell = tab.locator(".cell_input").nth(4)
+    before = cell.locator("pre").inner_html()
+    cell.get_by_role("button", name="Edit cell 5").press("Enter")
+    box = tab.get_by_role("textbox", name=re.compile("Code of cell 5"))
+    box.wait_for()
+    assert tab.evaluate("document.activeElement.matches('pre')")
+    tab.keyboard.press("Control+End")
+    tab.keyboard.type("\nif True:\nprint('first')\nprint('second')")
+    assert cell.locator("pre .n").count() > 10
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.type("/")
+    tab.keyboard.press("Backspace")
+    assert tab.url.endswith("chain_rule.html")
+    assert tab.evaluate("document.activeElement.matches('pre')")
+    tab.keyboard.press("Control+a")
+    tab.keyboard.type("if True:\nprint('first')\nprint('second')")
+    tab.keyboard.press("Control+Enter")
+    assert reader.wait(4)["ran"] == "first\nsecond\n"
+    tab.keyboard.press("Escape")
+    assert tab.evaluate("document.activeElement.textContent") == "Edit"
+    cell.get_by_role("button", name="Reset cell 5").press("Enter")
+    assert cell.locator("pre").inner_html() == before
+    assert tab.locator(".ran").count() == 0
+    assert tab.evaluate("document.activeElement.textContent") == "Run"
+    assert not reader.wrong
+
+
+def test_a_figure_of_edited_code_says_so(reader):
+    reader.write(0, "from rnn_notes import figures\nfig = figures.unrolled_graph(steps=3)")
+    (alt,) = reader.run(0)["alts"]
+    assert alt.startswith("Drawn by code that was edited. Before the edit: The states h(0) to h(4)")
+    assert not reader.wrong
+
+
+def test_stop(reader):
+    """A cell without end stops; what was computed is gone, and the page says so; the next run starts anew."""
+    reader.run(1)
+    reader.write(1, "while True:\npass")
+    reader.press(1, re.compile("^Run cell"))
+    reader.tab.wait_for_function("Run.cells[1].status.textContent == 'Running cell 2'")
+    stop = reader.tab.get_by_role("button", name="Stop cell 2")
+    stop.press("Enter")
+    left = reader.wait(1)
+    assert left["said"] == "Stopped. What the cells computed is gone: Run all above computes it again."
+    assert not stop.is_visible()
+    assert reader.tab.evaluate("document.activeElement.textContent") == "Run"
+    assert "NameError" in reader.run(2)["ran"]
+    assert not reader.wrong
+
+
+@pytest.mark.parametrize(
+    ("answer", "page"),
+    [
+        (lambda route: route.abort(), "index.html"),
+        (lambda route: route.fulfill(status=404), "index.html"),
+        (
+            lambda route: route.fulfill(body="postMessage(1)", headers={"access-control-allow-origin": "*"}),
+            "index.html",
+        ),
+    ],
+    ids=["no network", "no file", "another file"],
+)
+def test_without_python_the_page_says_so_and_is_whole(browser, base, answer, page):  # noqa: F811
+    with browser.new_context() as context:
+        reader = Reader(context, base + page, None, answer)
+        article = "Run.cells[0].box.closest('article').querySelectorAll('*').length"
+        before = reader.tab.evaluate(article)
+        said = reader.run(0)["said"]
+        assert re.match(r"Python cannot be loaded: pyodide[.\w]* cannot be fetched, or is not the file", said)
+        reader.press(0, re.compile("^Reset"))
+        assert reader.tab.evaluate(article) == before + 3  # the buttons are there
+        again = len(reader.asked)
+        reader.run(0)
+        assert len(reader.asked) > again  # it is tried again
+
+
+def test_from_a_folder(browser, pyodide):  # noqa: F811
+    """Without a server, the package comes with the page."""
+    with browser.new_context() as context:
+        reader = Reader(context, (SITE / "chain_rule.html").as_uri(), pyodide)
+        reader.home = SITE.as_uri()
+        assert reader.run(1)["said"].startswith("Done")
+        assert not [fault for fault in reader.wrong if "third-party" not in fault]
+
+
+def test_the_policy_holds(reader):
+    """Neither the page nor a cell reaches another server; code in what a cell shows does not run."""
+    reached = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            reached.append(self.path)
+            self.send_response(200)
+            self.send_header("access-control-allow-origin", "*")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{other.server_port}/"
+        get = "address => fetch(address).then(() => 'reached', () => 'refused')"
+        blank = reader.tab.context.new_page()
+        blank.goto(address)
+        assert blank.evaluate(get, address) == "reached"
+        reached.clear()
+        assert reader.tab.evaluate(get, address) == "refused"
+        asks = f"r = XMLHttpRequest.new()\nr.open('GET', '{address}', False)\nr.send()"
+        reader.write(1, f"from js import XMLHttpRequest\n{asks}")
+        assert "NetworkError" in reader.run(1)["ran"]
+        shows = "class Bad:\ndef _repr_html_(self):\nreturn '<img src=x onerror=\"globalThis.bad = 1\">'\n"
+        reader.write(1, shows)
+        reader.tab.keyboard.press("Enter")
+        for _ in range(8):
+            reader.tab.keyboard.press("Backspace")
+        reader.tab.keyboard.type("\nBad()")
+        reader.run(1)
+        reader.tab.wait_for_timeout(300)
+        assert reader.tab.evaluate("globalThis.bad") is None
+        assert not reached
+        other.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_everyone_can_use_it(browser, base, pyodide, mode):  # noqa: F811
+    """After a run, an error, a figure and an edit: no finding of axe, nothing scrolls sideways."""
+    with browser.new_context(**MODES[mode]) as context:
+        reader = Reader(context, base + "chain_rule.html", pyodide)
+        reader.tab.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
+        for number in (4, 0, 1, 2):
+            reader.run(number)
+        reader.write(5, "x")
+        faults = reader.look()
+        reader.tab.evaluate(Axe().axe_script)
+        faults += reader.tab.evaluate(AUDIT)
+        assert not faults, "\n".join(["", *faults])
+
+
+def test_buttons_take_no_place_that_was_not_theirs(browser, base):  # noqa: F811
+    """The text does not move when the buttons come."""
+    heights = []
+    for script in (True, False):
+        with browser.new_context() as context:
+            if not script:
+                context.route("**/site.js*", lambda route: route.fulfill(body=""))
+            tab = context.new_page()
+            tab.goto(base + "chain_rule.html")
+            heights.append(
+                tab.evaluate("[...document.querySelectorAll('.cell_input')].map(box => box.offsetHeight)")
+            )
+    assert heights[0] == heights[1]
