@@ -1,8 +1,8 @@
 """Cells that run in the reader's browser: the parts alone, and all of it in Chromium with a real Pyodide.
 
-RNN_NOTES_PYODIDE names a folder with the Pyodide of docs/_extensions/pyodide.json. Without one the tests that
-need it are skipped; RNN_NOTES_REQUIRE_PYODIDE=1 makes that a failure. The pages ask for it where they would on
-the internet: the requests are answered from the folder.
+RNN_NOTES_PYODIDE names a folder with the Pyodide of docs/_extensions/pyodide.json. Without one the tests
+that need it are skipped; RNN_NOTES_REQUIRE_PYODIDE=1 makes that a failure. The pages ask for it where they
+would on the internet: the requests are answered from the folder.
 """
 
 import base64
@@ -12,6 +12,8 @@ import hashlib
 import json
 import os
 import re
+import subprocess
+import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -78,7 +80,7 @@ def test_cells_share_their_names(cells):
 
 
 def test_a_table_is_shown_as_a_table(cells):
-    printed, left = run(cells, "from rnn_notes import table\ntable({'a': 'd'}, [(1,)])")
+    _, left = run(cells, "from rnn_notes import table\ntable({'a': 'd'}, [(1,)])")
     assert left["html"].startswith('<table class="results">')
 
 
@@ -125,6 +127,41 @@ def test_figures_are_those_of_the_page(cells):
     assert left == {"figures": [first]}
     assert "<svg" in first
     assert run(cells, "1")[1] == {"text": "1"}
+
+
+# Prints each cell of a page that does not leave, without those that are hidden, what the page shows.
+COMPARE = """
+import sys
+sys.path[:0] = sys.argv[2:]
+from cells import run
+from bs4 import BeautifulSoup
+from pages import copied, parsed
+
+def text(soup):
+    return " ".join(" ".join(part.get_text() for part in soup.select("pre, table")).split())
+
+for number, block in enumerate(parsed(sys.argv[1]).select(".cell_input pre"), 1):
+    printed = []
+    left = run(copied(block), f"cell {number}", printed.append)
+    said = BeautifulSoup("<pre></pre><pre></pre>" + left.get("html", ""), "html.parser")
+    first, second = said.select("pre")[:2]
+    first.string, second.string = "".join(printed), left.get("text", left.get("error", ""))
+    own = block.find_parent(class_="cell").select_one(".cell_output")
+    expected = text(own) if own else ""
+    if text(said) != expected:
+        print(f"cell {number}:", expected, text(said), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("page", first_now(pages.EXECUTED), ids=pages.by_name)
+def test_cells_print_to_a_reader_what_the_page_prints(page):
+    """No cell that is shown depends on one that is hidden, not even on a random number drawn there."""
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+    command = [sys.executable, "-X", "utf8", "-c", COMPARE, html(page), str(EXTENSIONS), str(ROOT / "tests")]
+    done = subprocess.run(
+        command, env=os.environ | threads | {"MPLBACKEND": "svg"}, capture_output=True, encoding="utf-8"
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 # What the build writes.
@@ -201,7 +238,7 @@ def test_the_site_has_the_package(running, tmp_path):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_policy(page):
-    """Each page has the policy before anything it governs, and it allows each script that stands in the page."""
+    """Each page has the policy before all that it governs, and it allows each script in the page."""
     head = pages.parsed(page).head
     first = head.select_one("meta[http-equiv], script, link, style")
     assert first.get("http-equiv") == "Content-Security-Policy"
@@ -218,7 +255,8 @@ def test_policy(page):
 
 ENDED = "i => /^(Done|An error|Stopped|Python |A name)/.test(Run.cells[i].status?.textContent ?? '')"
 LEFT = """i => {
-    const text = box => [...box?.querySelectorAll("pre, table") ?? []].map(part => part.textContent).join("\\n");
+    const parts = box => [...box?.querySelectorAll("pre, table") ?? []];
+    const text = box => parts(box).map(part => part.textContent).join("\\n");
     const { box, panel, status } = Run.cells[i];
     const own = box.closest(".cell").querySelector(".cell_output:not(.ran)");
     return {
@@ -280,8 +318,8 @@ def reader(browser, base, pyodide):  # noqa: F811
 
 
 # Cells whose digits hang on rounding, which differs between processors and libraries: they train, compare
-# single precision with its limits, or print errors of rounding. A word of the code of each. There 95 percent of
-# the text has to agree, its numbers left out: how a run fails hangs on rounding, too.
+# single precision with its limits, or print errors of rounding. A word of the code of each. There 95 percent
+# of the text has to agree, its numbers left out: how a run fails hangs on rounding, too.
 ROUNDING = {
     "clipping": ["AutoClip", "theta", "Regularized", "updates"],
     "experiments": ["solved after"],

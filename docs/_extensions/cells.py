@@ -1,7 +1,8 @@
 """Run a page's cells in the reader's browser: the Python half of docs/_static/worker.js, which has Pyodide.
 
-All cells share one namespace. What a cell prints is sent line by line, the rest when it ends: the value of its
-last line as text or HTML, the open figures as SVG, or an error with the lines of the cells that led to it.
+All cells share one namespace. What a cell prints is sent line by line, the rest when it ends: the value of
+its last line as text or HTML, the open figures as SVG, or an error with the lines of the cells that led to
+it.
 """
 
 import ast

@@ -1,12 +1,12 @@
 """Let readers run the cells in their browser: what Python there is made from, and what a page may load.
 
-Pyodide comes from a public host, or from where the setting PYODIDE of `make html` says: an address that has the
-same version, or a folder, which is copied into the site. pyodide.json names its files, their sizes and hashes,
-and what of its own lock file NumPy and Matplotlib need; a file that differs is not loaded, wherever it comes
-from. To take another version: python docs/_extensions/running.py FOLDER, with the folder of a whole one.
+Pyodide comes from a public host, or from where the setting PYODIDE of `make html` says: an address that has
+the same version, or a folder, which is copied into the site. pyodide.json names its files, their sizes and
+the same version, or a folder, which is copied into the site. pyodide.json names its files, their sizes and
+comes from. To take another version: python docs/_extensions/running.py FOLDER, with that of a whole one.
 
-_static/python.js, which the first press of a button loads, has these settings, the wheels of this package and of
-tqdm, and cells.py. The wheel of the package is in _static for pip, too.
+_static/python.js, which the first press of a button loads, has these settings, the wheels of this package and
+of tqdm, and cells.py. The wheel of the package is in _static for pip, too.
 """
 
 import base64
@@ -86,7 +86,7 @@ def policy(address):
     pyodide = f"{parts.scheme}://{parts.netloc}{parts.path}" if address else ""
     rules = {
         "default-src": "'none'",
-        # Scripts and the worker come from this site or are made by its scripts (blob:); Python is WebAssembly.
+        # Scripts and the worker come from this site, or its scripts make them (blob:); Python is WebAssembly.
         "script-src": " ".join(
             ["'self'", "blob:", "'wasm-unsafe-eval'", *(f"'sha256-{value}'" for value in hashes)]
         ),
