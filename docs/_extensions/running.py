@@ -2,8 +2,8 @@
 
 Pyodide comes from a public host, or from where the setting PYODIDE of `make html` says: an address that has
 the same version, or a folder, which is copied into the site. pyodide.json names its files, their sizes and
-the same version, or a folder, which is copied into the site. pyodide.json names its files, their sizes and
-comes from. To take another version: python docs/_extensions/running.py FOLDER, with that of a whole one.
+hashes, and what of its own lock file NumPy and Matplotlib need. A file that differs is not loaded, wherever
+it comes from. To take another version: python docs/_extensions/running.py FOLDER, with that of a whole one.
 
 _static/python.js, which the first press of a button loads, has these settings, the wheels of this package and
 of tqdm, and cells.py. The wheel of the package is in _static for pip, too.
