@@ -261,7 +261,10 @@ LEFT = """async i => {
     const { box, panel, status } = Run.cells[i];
     const own = box.closest(".cell").querySelector(".cell_output:not(.ran)");
     const images = [...panel.querySelectorAll("img")];
-    await Promise.all(images.map(image => image.decode().catch(() => {})));
+    await Promise.all(images.map(image => {
+        image.loading = "eager";  // in a report's HTML some wait until they are near
+        return image.decode().catch(() => {});
+    }));
     return {
         said: status.textContent, ran: text(panel), page: text(own), error: !!panel.querySelector(".error"),
         pictures: [own?.querySelectorAll("img").length ?? 0, images.length],
@@ -279,6 +282,7 @@ class Reader(Visit):
         context.route(settings()["address"] + "**", functools.partial(self.answer, pyodide, answer))
         super().__init__(context, url)
         self.tab.set_default_timeout(PATIENCE)
+        self.tab.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
 
     def on_request(self, request):
         if not request.url.startswith(("blob:", settings()["address"])):
@@ -307,7 +311,6 @@ class Reader(Visit):
         return self.wait(number)
 
     def write(self, number, code):
-        self.tab.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
         self.press(number, re.compile("^Edit"))
         self.tab.wait_for_function("i => Run.cells[i].pre?.isContentEditable", arg=number)
         self.tab.keyboard.press("Control+a")
