@@ -41,7 +41,9 @@ def load(name):
 
     spec = spec_from_file_location(f"_tested_{name}", EXTENSIONS / f"{name}.py")
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXTENSIONS)
+        spec.loader.exec_module(module)
     return module
 
 

@@ -18,12 +18,15 @@ import os
 import re
 import shutil
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parents[2]
+from inputs import ROOT, listing
+
 PINNED = Path(__file__).with_name("pyodide.json")
 CORE = ["pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip"]
 PACKAGES = ["numpy", "matplotlib"]
@@ -108,11 +111,25 @@ def add_policy(app, pagename, templatename, context, doctree):
 
 
 def write_wheel(folder):
-    """Write the wheel of this package into a folder, and return its path."""
+    """Write the wheel of this package into a folder, and return its path.
+
+    It depends on the package alone: not on the times of its files, nor on what editors left beside them.
+    """
     from flit_core.wheel import make_wheel_in
 
     logging.getLogger("flit_core").setLevel(logging.WARNING)
-    return make_wheel_in(ROOT / "pyproject.toml", folder).file
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [ROOT / name for name in ("pyproject.toml", project["readme"], *project["license-files"])]
+    with TemporaryDirectory() as copied:
+        for file in [*needed, *listing(ROOT / "rnn_notes")]:
+            copy = Path(copied, file.relative_to(ROOT))
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+        os.environ["SOURCE_DATE_EPOCH"] = "0"
+        try:
+            return make_wheel_in(Path(copied, "pyproject.toml"), folder).file
+        finally:
+            del os.environ["SOURCE_DATE_EPOCH"]
 
 
 def wheel_of(name):
