@@ -75,11 +75,18 @@ def set_pyodide(app, config):
 
 
 def inline_scripts():
-    """Return the scripts that the theme writes into every page."""
+    """Return the scripts that the theme and our template write into every page."""
     import furo
 
-    base = Path(furo.__file__).parent / "theme" / "furo" / "base.html"
-    return re.findall(r"<script>(.*?)</script>", base.read_text(encoding="utf-8"), re.DOTALL)
+    templates = [
+        Path(furo.__file__).parent / "theme" / "furo" / "base.html",
+        ROOT / "docs" / "_templates" / "page.html",
+    ]
+    found = (
+        re.findall(r"<script(?: data-[^>]*)?>(.*?)</script>", file.read_text(encoding="utf-8"), re.DOTALL)
+        for file in templates
+    )
+    return [script for scripts in found for script in scripts]
 
 
 def policy(address):
