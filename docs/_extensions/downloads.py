@@ -1,0 +1,210 @@
+"""Have each page with cells as a notebook and as a script, to take along, and say on the page where they are.
+
+notebooks/PAGE.ipynb has the text, the cells and what they left; notebooks/PAGE.py the cells under their titles
+and the sentences before them. Both are made of the page's own nodes when it is written, and need the package
+alone: cells that the page hides compute numbers for its text, which is filled in, and check it.
+
+Google's Colab opens notebooks from GitHub only, so from a branch of the repository: where the repository is
+there, .github/workflows/site.yml puts the notebooks of the published site into BRANCH.
+"""
+
+import ast
+import json
+import re
+import textwrap
+from html import escape
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import nbformat
+from docutils import nodes
+from plain_markdown import Page, is_cell
+from records import write_whole
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+import rnn_notes
+
+FOLDER, BRANCH = "notebooks", "notebooks"
+WHEEL = f"_static/rnn_notes-{rnn_notes.__version__}-py3-none-any.whl"  # written by running.py
+
+
+def address(app, name):
+    """Return where a file of the site is, or its path in the site where no address is known."""
+    base = app.config.html_baseurl
+    return urljoin(base.rstrip("/") + "/", name) if base else name
+
+
+def pip_line(app):
+    return f"python -m pip install {address(app, WHEEL)}"
+
+
+def colab(app, page):
+    """Return where Colab opens a page's notebook, or '' if the repository is not on GitHub."""
+    parts = urlsplit(app.config.html_theme_options.get("source_repository", ""))
+    if parts.hostname != "github.com":
+        return ""
+    path = parts.path.strip("/").removesuffix(".git")
+    return f"https://colab.research.google.com/github/{path}/blob/{BRANCH}/{page}.ipynb"
+
+
+class TakeAlong(SphinxPostTransform):
+    """Say where the files are: in the box that says what a lecture needs, else at the end of the page."""
+
+    default_priority = 900
+
+    def run(self, **kwargs):
+        if not any(map(is_cell, self.document.findall(nodes.container))):
+            return
+        page = self.env.current_document.docname
+        links = [
+            f'<a href="{FOLDER}/{page}.ipynb" download>notebook</a>',
+            f'<a href="{FOLDER}/{page}.py" download>script</a>',
+        ]
+        if opened := colab(self.app, page):
+            links.append(f'<a href="{escape(opened)}">open in Colab</a>')
+        where = "" if self.config.html_baseurl else "in this site’s folder, "
+        html = (
+            f'<p class="take"><strong>Take along</strong> {" · ".join(links)} · '
+            f"the package: {where}<code>{escape(pip_line(self.app))}</code></p>"
+        )
+        boxes = [box for box in self.document.findall(nodes.admonition) if "goal" in box["classes"]]
+        place = boxes[0] if boxes else self.document.next_node(nodes.section)
+        place += nodes.raw("", html, format="html")
+
+
+def credit(app, page):
+    """Return where a file comes from, as a line of Markdown and as plain text."""
+    name = f"{app.config.html_title}, “{app.env.titles[page].astext()}”"
+    uri = app.config.html_baseurl and address(app, app.builder.get_target_uri(page))
+    return (f"[{name}]({uri})", f"{name}, {uri}") if uri else (name, name)
+
+
+def notebook(app, page, parts, ran):
+    """Return the notebook of a page; `ran` has its cells and what they left."""
+    from_where = credit(app, page)[0]
+    known = bool(app.config.html_baseurl)
+    where = "" if known else ", in the folder of the site"
+    head = (
+        f"From {from_where}. © {app.config.copyright}.\n\n"
+        f"Needs the package{where}:\n\n```shell\n{pip_line(app)}\n```"
+    )
+    cells, count = [nbformat.v4.new_markdown_cell(head)], 0
+    if known:
+        install = (
+            "try:\n    import rnn_notes\nexcept ModuleNotFoundError:\n"
+            f"    %pip install --quiet {address(app, WHEEL)}"
+        )
+        cells.append(nbformat.v4.new_code_cell(install))
+    for part in parts:
+        if isinstance(part, str):
+            cells.append(nbformat.v4.new_markdown_cell(part))
+            continue
+        count += 1
+        source = ran.cells[part.index]
+        cell = nbformat.v4.new_code_cell(
+            source.source, execution_count=count, outputs=outputs(source, part, count)
+        )
+        if part.folded:
+            cell.metadata["jupyter"] = {"source_hidden": True}
+        cells.append(cell)
+        cells += [nbformat.v4.new_markdown_cell(caption) for _, caption in part.figures]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "title": app.env.titles[page].astext()}
+    made = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    nbformat.validate(made)
+    return json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def outputs(source, part, count):
+    """Return what a cell left, with the alternative texts of its figures in all places that are read."""
+    alts = [alt for alt, _ in part.figures]
+    made = []
+    for output in source.outputs:
+        output = output.copy()
+        if "execution_count" in output:
+            output["execution_count"] = count
+        if "image/svg+xml" in output.get("data", {}):
+            alt = alts.pop(0)
+            svg = output.data["image/svg+xml"]
+            svg = re.sub("<svg ", lambda found: f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)
+            output["data"] = {"image/svg+xml": svg, "text/plain": alt}
+            output["metadata"] = {"image/svg+xml": {"alt": alt}}
+        made.append(output)
+    return made
+
+
+def comment(text):
+    return textwrap.fill(" ".join(text.split()), 88, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False)
+
+
+def script(app, page, parts, ran):
+    """Return the script of a page, in cells as editors know them (# %%)."""
+    where = "" if app.config.html_baseurl else " (in the folder of the site)"
+    head = [
+        comment(f"From {credit(app, page)[1]}."),
+        f"# © {app.config.copyright}.",
+        f"# Needs the package: {pip_line(app)}{where}",
+    ]
+    cells = [part for part in parts if not isinstance(part, str)]
+    if any(cell.figures for cell in cells):
+        head += ["", "import matplotlib.pyplot as plt"]
+    blocks = ["\n".join(head)]
+    for cell in cells:
+        source = ran.cells[cell.index]
+        lines = [f"# %% {cell.titles[-1] if cell.titles else ''}".rstrip()]
+        if cell.before:
+            lines.append(comment(cell.before))
+        lines.append(printing(source).rstrip())
+        if cell.figures:
+            lines.append("plt.show()")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def printing(cell):
+    """Return the code of a cell, with its last value printed where a notebook shows one."""
+    shown = [output for output in cell.outputs if output.output_type == "execute_result"]
+    if not shown or "image/svg+xml" in shown[0].data:
+        return cell.source
+    last, lines = ast.parse(cell.source).body[-1], cell.source.split("\n")
+    lines[last.end_lineno - 1] = lines[last.end_lineno - 1][: last.end_col_offset] + ")"
+    lines[last.lineno - 1] = "print(" + lines[last.lineno - 1]
+    return "\n".join(lines)
+
+
+def write_files(app, pagename, templatename, context, doctree):
+    """Write the two files with the page that they are made of, in the process that writes it."""
+    if doctree is None or app.builder.format != "html":
+        return
+    files = {ending: Path(app.outdir, FOLDER, pagename + ending) for ending in (".ipynb", ".py")}
+    page = Page(app, pagename, doctree)
+    if all(isinstance(part, str) for part in page.parts):
+        for file in files.values():
+            file.unlink(missing_ok=True)
+        return
+    parts = [*page.parts]
+    if page.sources:
+        parts.append("**Sources**\n\n" + "\n".join(f"- {source}" for source in sorted(page.sources)))
+    ran = Path(app.doctreedir).parent / "jupyter_execute" / f"{pagename}.ipynb"
+    ran = nbformat.reads(ran.read_text(encoding="utf-8"), as_version=4)
+    for ending, make in ((".ipynb", notebook), (".py", script)):
+        files[ending].parent.mkdir(parents=True, exist_ok=True)
+        write_whole(files[ending], make(app, pagename, parts, ran))
+
+
+def remove_others(app, exception):
+    """Remove what is left of pages that are gone."""
+    if exception or app.builder.format != "html":
+        return
+    for file in Path(app.outdir, FOLDER).glob("*"):
+        if file.stem not in app.env.found_docs:
+            file.unlink()
+
+
+def setup(app):
+    app.add_post_transform(TakeAlong)
+    app.connect("html-page-context", write_files, priority=900)
+    app.connect("build-finished", remove_others)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
