@@ -1,8 +1,8 @@
-"""Have each page with cells as a notebook and as a script, to take along, and say on the page where they are.
+"""Have each page with cells as a notebook and as a script, and say on the page where they are.
 
-notebooks/PAGE.ipynb has the text, the cells and what they left; notebooks/PAGE.py the cells under their titles
-and the sentences before them. Both are made of the page's own nodes when it is written, and need the package
-alone: cells that the page hides compute numbers for its text, which is filled in, and check it.
+notebooks/PAGE.ipynb has the text, the cells and what they left; notebooks/PAGE.py the cells, each below its
+title and the paragraph before it. Both are made of the page's own nodes when it is written, and need the
+package alone: cells that the page hides compute numbers for its text, which is filled in, and check it.
 
 Google's Colab opens notebooks from GitHub only, so from a branch of the repository: where the repository is
 there, .github/workflows/site.yml puts the notebooks of the published site into BRANCH.
@@ -10,7 +10,6 @@ there, .github/workflows/site.yml puts the notebooks of the published site into 
 
 import ast
 import json
-import re
 import textwrap
 from html import escape
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import nbformat
 from docutils import nodes
 from plain_markdown import Page, is_cell
+from plain_markdown import escape as escape_markdown
 from records import write_whole
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
@@ -47,13 +47,17 @@ def colab(app, page):
     return f"https://colab.research.google.com/github/{path}/blob/{BRANCH}/{page}.ipynb"
 
 
+def has_cells(document):
+    return any(map(is_cell, document.findall(nodes.container)))
+
+
 class TakeAlong(SphinxPostTransform):
     """Say where the files are: in the box that says what a lecture needs, else at the end of the page."""
 
     default_priority = 900
 
     def run(self, **kwargs):
-        if not any(map(is_cell, self.document.findall(nodes.container))):
+        if not has_cells(self.document):
             return
         page = self.env.current_document.docname
         links = [
@@ -104,14 +108,18 @@ def notebook(app, page, parts, ran):
         cell = nbformat.v4.new_code_cell(
             source.source, execution_count=count, outputs=outputs(source, part, count)
         )
-        if part.folded:
-            cell.metadata["jupyter"] = {"source_hidden": True}
+        if part.hidden:
+            cell.metadata["jupyter"] = {name: True for name in part.hidden}
         cells.append(cell)
         cells += [nbformat.v4.new_markdown_cell(caption) for _, caption in part.figures]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "title": app.env.titles[page].astext()}
+    metadata = {
+        "kernelspec": kernel,
+        "language_info": {"name": "python"},
+        "title": app.env.titles[page].astext(),
+    }
     made = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     nbformat.validate(made)
     return json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -127,8 +135,8 @@ def outputs(source, part, count):
             output["execution_count"] = count
         if "image/svg+xml" in output.get("data", {}):
             alt = alts.pop(0)
-            svg = output.data["image/svg+xml"]
-            svg = re.sub("<svg ", lambda found: f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)
+            start, svg, rest = output.data["image/svg+xml"].partition("<svg ")
+            svg = f'{start}{svg}role="img" aria-label="{escape(alt)}" {rest}'
             output["data"] = {"image/svg+xml": svg, "text/plain": alt}
             output["metadata"] = {"image/svg+xml": {"alt": alt}}
         made.append(output)
@@ -136,7 +144,8 @@ def outputs(source, part, count):
 
 
 def comment(text):
-    return textwrap.fill(" ".join(text.split()), 88, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(" ".join(text.split()), 86, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"# {line}" for line in lines)
 
 
 def script(app, page, parts, ran):
@@ -155,7 +164,7 @@ def script(app, page, parts, ran):
         source = ran.cells[cell.index]
         lines = [f"# %% {cell.titles[-1] if cell.titles else ''}".rstrip()]
         if cell.before:
-            lines.append(comment(cell.before))
+            lines += [comment(cell.before), ""]
         lines.append(printing(source).rstrip())
         if cell.figures:
             lines.append("plt.show()")
@@ -179,14 +188,14 @@ def write_files(app, pagename, templatename, context, doctree):
     if doctree is None or app.builder.format != "html":
         return
     files = {ending: Path(app.outdir, FOLDER, pagename + ending) for ending in (".ipynb", ".py")}
-    page = Page(app, pagename, doctree)
-    if all(isinstance(part, str) for part in page.parts):
+    if not has_cells(doctree):
         for file in files.values():
             file.unlink(missing_ok=True)
         return
-    parts = [*page.parts]
+    page = Page(app, pagename, doctree)
+    parts = page.parts
     if page.sources:
-        parts.append("**Sources**\n\n" + "\n".join(f"- {source}" for source in sorted(page.sources)))
+        parts.append("**Sources**\n\n" + "\n".join(f"- {escape_markdown(source)}" for source in page.sources))
     ran = Path(app.doctreedir).parent / "jupyter_execute" / f"{pagename}.ipynb"
     ran = nbformat.reads(ran.read_text(encoding="utf-8"), as_version=4)
     for ending, make in ((".ipynb", notebook), (".py", script)):

@@ -24,7 +24,7 @@ NOT_HERE = {"toctree-wrapper", "explanations", "path"}  # containers that are th
 
 def escape(text):
     """Return a text in which nothing is a mark of Markdown."""
-    return re.sub(r"([\\`*\[\]<$~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", text)
+    return re.sub(r"([\\`*<$~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(:]))", r"\\\1", text)
 
 
 def escape_starts(text):
@@ -49,7 +49,7 @@ class Page:
     """A page in parts: texts and cells, in order.
 
     A text is Markdown. A cell is its index in the notebook that was run, the titles and the paragraph above
-    it as plain text, and its figures: the alternative text and the caption of each.
+    it as plain text, what of it is folded, and its figures: the alternative text and the caption of each.
     """
 
     def __init__(self, app, page, document):
@@ -91,10 +91,12 @@ class Page:
             (figure.next_node(nodes.image)["alt"], self.caption(figure))
             for figure in node.findall(nodes.figure)
         ]
+        hidden = ["source_hidden", "outputs_hidden"] if self.folded else []
+        hidden = hidden or ["source_hidden"] * (node.get("hide_mode") == "input")
         self.parts.append(
             SimpleNamespace(
                 index=node["cell_index"],
-                folded=bool(self.folded or node.get("hide_mode")),
+                hidden=hidden,
                 titles=self.titles,
                 before=self.before,
                 figures=figures,
@@ -117,7 +119,7 @@ class Page:
         """Return a node as a list of blocks of Markdown, which stand apart."""
         if isinstance(node, NOT_TEXT) or NOT_HERE & set(node.get("classes", ())):
             return []
-        if isinstance(node, nodes.Inline | nodes.Text):
+        if isinstance(node, nodes.Inline | nodes.Text) and not isinstance(node, nodes.raw):
             return [text] if (text := self.inline(node).strip()) else []
         for kind in type(node).__mro__:
             if method := getattr(self, "block_" + kind.__name__, None):
@@ -226,7 +228,7 @@ class Page:
             ticks = "``" if "`" in code else "`"
             space = " " if code[:1] == "`" or code[-1:] == "`" else ""
             return ticks + space + (code.replace("|", r"\|") if self.in_table else code) + space + ticks
-        if isinstance(node, NOT_TEXT) or isinstance(node, nodes.raw):
+        if isinstance(node, (*NOT_TEXT, nodes.raw)):
             return ""
         text = "".join(map(self.inline, node.children))
         if isinstance(node, nodes.emphasis) and text:
