@@ -150,11 +150,12 @@ def comment(text):
 
 def script(app, page, parts, ran):
     """Return the script of a page, in cells as editors know them (# %%)."""
-    where = "" if app.config.html_baseurl else " (in the folder of the site)"
+    where = "" if app.config.html_baseurl else ", in the folder of the site"
     head = [
         comment(f"From {credit(app, page)[1]}."),
         f"# © {app.config.copyright}.",
-        f"# Needs the package: {pip_line(app)}{where}",
+        f"# Needs the package{where}:",
+        f"# {pip_line(app)}",
     ]
     cells = [part for part in parts if not isinstance(part, str)]
     if any(cell.figures for cell in cells):

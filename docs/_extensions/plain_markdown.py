@@ -145,7 +145,7 @@ class Page:
     block_rubric = block_title
 
     def block_math_block(self, node):
-        tex = node.astext().strip()
+        tex = self.tex(node).strip()
         if node["number"]:
             tex += rf" \tag{{{get_node_equation_number(self.app, node)}}}"
         return [f"$$\n{tex}\n$$"]
@@ -219,7 +219,7 @@ class Page:
             text = escape(node.astext())
             return text.replace("|", r"\|") if self.in_table else text
         if isinstance(node, nodes.math):
-            tex = " ".join(node.astext().split())
+            tex = " ".join(self.tex(node).split())
             if self.in_table:
                 tex = tex.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
             return f"${tex}$"
@@ -243,6 +243,10 @@ class Page:
         if isinstance(node, nodes.inline | nodes.title_reference):
             return text
         raise ExtensionError(f"{self.page}: plain_markdown.py does not know {node.__class__.__name__}")
+
+    def tex(self, node):
+        """Return a formula in which no program sees the beginning of HTML."""
+        return node.astext().replace("<", r"\lt ")
 
     def link(self, node, text):
         uri = node.get("refuri") or "#" + node["refid"]

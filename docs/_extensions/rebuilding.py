@@ -2,8 +2,8 @@
 
 Sphinx reads again what is younger than its last reading, and writes what it read. Here content decides, not
 age, and what pages show of one another counts: titles, numbers, names, their order. The search index keeps
-what it has of the pages that are not written; images of earlier states, which stay, are removed. And an error
-in one of its processes stops the build, whenever it comes.
+what it has of the pages that are not written; images of earlier states, which stay, are removed. An error in
+a process stops the build.
 """
 
 import os
