@@ -1,8 +1,10 @@
 """The recipes, as they stand on their page: run with PyTorch, Keras and JAX, compared with the package."""
 
 import ast
+import contextlib
 import copy
 import functools
+import io
 import os
 import re
 import subprocess
@@ -16,7 +18,7 @@ from numerics import assert_close
 from pages import ROOT, cells
 
 import rnn_notes
-from rnn_notes import LSTM, RNN, clip_by_norm, global_norm, spectral_norm, spectral_radius
+from rnn_notes import LSTM, RNN, clip_by_norm, global_norm, random_orthogonal, spectral_norm, spectral_radius
 
 PAGE = ROOT / "docs" / "recipes.md"
 FENCE = r"```\{code-block\} python\n"
@@ -116,7 +118,7 @@ def test_blocks_import_what_they_use():
 def test_the_table_leads_to_every_recipe():
     text = PAGE.read_text("utf-8")
     table = text[: text.index("(from-pytorch)=")]
-    assert set(re.findall(r"\]\(#([\w-]+)\)", table)) == {*sections(), "one-output", "jax"}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", table)) == {*sections(), "one-output", "jax", "five-functions"}
 
 
 def test_versions_are_those_of_the_tests():
@@ -124,6 +126,114 @@ def test_versions_are_those_of_the_tests():
     for words, package in (("PyTorch", "torch"), ("Keras", "keras"), ("JAX", "jax")):
         (version,) = set(re.findall(rf"{words} (\d+\.\d+\.\d+)", text))
         assert f"{package}=={version}" in script
+
+
+# Five functions in plain NumPy, each in a cell that runs alone.
+
+
+@functools.cache
+def five():
+    """Return the names that each of the cells defines when it is run by itself."""
+    section = PAGE.read_text("utf-8").partition("(five-functions)=")[2].partition("\n## What goes")[0]
+    found = re.findall(r"^\(take-[\w-]+\)=\n### .*?^```\{code-cell\}\n(.*?)^```$", section, re.M | re.S)
+    names = {}
+    for code in found:
+        own = {}
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(code, own)
+        assert out.getvalue().strip()
+        tree = ast.parse(code)
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert list(map(ast.unparse, imports)) == ["import numpy as np"]
+        function = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+        assert function.end_lineno - function.lineno < 20
+        names[function.name] = own[function.name]
+    return names
+
+
+def test_five_functions_run_alone():
+    assert list(five()) == ["clip_by_norm", "orthogonal", "remember", "gradient_by_step", "bptt"]
+
+
+@pytest.mark.parametrize("size", [1e-200, 0.0, 1e-3, 1.0, 1e3, 1e200])
+@every_seed
+def test_numpy_clip(size, seed):
+    rng = np.random.default_rng(seed)
+    gradients = [size * rng.normal(size=shape) for shape in ((3, 4), (5,), (2, 1, 2))]
+    before = copy.deepcopy(gradients)
+    for threshold in (0.5, 1e210):
+        clipped, norm = five()["clip_by_norm"](gradients, threshold)
+        expected, expected_norm = clip_by_norm(gradients, threshold)
+        assert norm == pytest.approx(expected_norm, rel=1e-12, abs=0)
+        for ours, theirs, g, was in zip(clipped, expected, gradients, before, strict=True):
+            assert_close(ours, theirs, rtol=1e-12)
+            assert ours is not g
+            np.testing.assert_array_equal(g, was)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 1])
+def test_numpy_clip_says_what_is_not_finite(wrong, place):
+    gradients = [np.ones(2), np.ones(3)]
+    gradients[place][0] = wrong
+    with pytest.raises(FloatingPointError, match="not finite"):
+        five()["clip_by_norm"](gradients, 1.0)
+
+
+@every_seed
+def test_numpy_orthogonal(seed):
+    ours = five()["orthogonal"](7, np.random.default_rng(seed), gain=1.5)
+    assert_close(ours, 1.5 * random_orthogonal(7, np.random.default_rng(seed)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1.5, 2, 100, [2, 10, 1e6]])
+def test_numpy_forget_bias(steps):
+    """A gate that sees no input keeps the cell for so many steps: the sum of its powers."""
+    H, before = 3, np.arange(12.0)
+    b = five()["remember"](before, steps)
+    lstm = LSTM(np.zeros((12, 1)), np.zeros((12, H)), b)
+    forget = lstm.forward(np.zeros((1, 1, 1))).f[0, 0]
+    assert_close(1 / (1 - forget), np.broadcast_to(np.asarray(steps, float), H), rtol=1e-9)
+    assert_close(forget, 1 - 1 / np.broadcast_to(np.asarray(steps, float), H), rtol=1e-12)
+    rest = np.delete(np.arange(12), slice(H, 2 * H))
+    np.testing.assert_array_equal(b[rest], before[rest])
+    np.testing.assert_array_equal(before, np.arange(12.0))
+
+
+@every_seed
+def test_numpy_gradient_by_step(seed):
+    rng = np.random.default_rng(seed)
+    T, B, inputs, H = 12, 3, 2, 5
+    rnn = RNN(rng.normal(size=(H, inputs)), rng.normal(size=(H, H)) / np.sqrt(H), rng.normal(size=H))
+    x, dh = rng.normal(size=(T, B, inputs)), rng.normal(size=(T, B, H))
+    h = rnn.forward(x, h0=rng.normal(size=(B, H)))
+    expected = [
+        np.linalg.norm(rnn.backward(x[t:], h[t:], dh[t:]).h0 + (dh[t - 1] if t else 0)) for t in range(T)
+    ]
+    ours = five()["gradient_by_step"](rnn.W_h, h, dh)
+    assert_close(ours, np.array([*expected, np.linalg.norm(dh[-1])]), rtol=1e-12)
+
+
+@every_seed
+def test_numpy_bptt(seed):
+    rng = np.random.default_rng(seed)
+    T, B, inputs, H = 12, 3, 2, 5
+    W_x, W_h, b = rng.normal(size=(H, inputs)), rng.normal(size=(H, H)) / np.sqrt(H), rng.normal(size=H)
+    x, target = rng.normal(size=(T, B, inputs)), rng.normal(size=(T, B, H))
+    seen = []
+
+    def loss(h):
+        seen.append(h)
+        return 0.5 * np.sum((h - target) ** 2), h - target
+
+    value, gradients = five()["bptt"](W_x, W_h, b, x, loss)
+    rnn = RNN(W_x, W_h, b)
+    h = rnn.forward(x)
+    assert_close(seen[0], h[1:], rtol=1e-12)
+    assert value == pytest.approx(0.5 * np.sum((h[1:] - target) ** 2), rel=1e-12)
+    expected = rnn.backward(x, h, dh=h[1:] - target)
+    for ours, name in zip(gradients, ("W_x", "W_h", "b"), strict=True):
+        assert_close(ours, getattr(expected, name), rtol=1e-12)
 
 
 # What all frameworks are compared with.
