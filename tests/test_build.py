@@ -583,6 +583,32 @@ def test_other_sites_are_told_of_pages_when_the_address_is_known(restored):
 
 
 @pytest.mark.xdist_group("small")
+def test_what_is_taken_along_knows_where_it_comes_from(restored):
+    """With an address the notebook installs the package and leads back; on GitHub, Colab opens it."""
+    site, first = restored
+    notebook, script = (Path(f"notebooks/a_figure{ending}") for ending in (".ipynb", ".py"))
+    assert b"%pip" not in first[notebook] and b"colab" not in site.html("a_figure").encode()
+    succeed(site.build(SITE_URL="https://example.org/notes"))
+    (wheel,) = (f"https://example.org/notes/{name.as_posix()}" for name in first if name.suffix == ".whl")
+    files = site.files()
+    for text in (site.html("a_figure"), files[notebook].decode(), files[script].decode()):
+        assert f"python -m pip install {wheel}" in text
+    assert f"%pip install --quiet {wheel}" in files[notebook].decode()
+    assert "](https://example.org/notes/a_figure.html)" in files[notebook].decode()
+    project = site.path / "pyproject.toml"
+    without = project.read_text(encoding="utf-8")
+    setting = '\n[project.urls]\nRepository = "https://github.com/someone/notes"\n'
+    project.write_text(
+        without.replace("\n[tool.flit.module]", setting + "\n[tool.flit.module]"), encoding="utf-8"
+    )
+    succeed(site.build())
+    opened = "https://colab.research.google.com/github/someone/notes/blob/notebooks/a_figure.ipynb"
+    assert f'href="{opened}"' in site.html("a_figure")
+    project.write_text(without, encoding="utf-8")
+    assert site.built() == first
+
+
+@pytest.mark.xdist_group("small")
 def test_build_after_a_page_came_and_went_gives_the_same_bytes(restored):
     site, first = restored
     added = site.built(

@@ -12,8 +12,10 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import nbformat
@@ -24,7 +26,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
-from pages import EXECUTED, NOT_BUILT, SITE, by_name, cells, first_now, html, parsed, shown
+from pages import EXECUTED, NOT_BUILT, ROOT, SITE, by_name, cells, first_now, html, parsed, shown
 
 FOLDER = SITE / "notebooks"
 PATIENCE = 600  # seconds
@@ -117,6 +119,25 @@ def test_figures_have_their_words(page):
     numbers = [" ".join(figure.select_one(".caption-number").text.split()) + "." for figure in figures]
     alts = [figure.img["alt"] for figure in figures]
     assert found == list(zip(alts, numbers, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("repository", "where"),
+    [
+        ("", None),
+        ("https://gitlab.com/someone/rnn-notes", None),
+        ("https://github.com.example.org/someone/rnn-notes", None),
+        ("https://github.com/someone/rnn-notes", "someone/rnn-notes"),
+        ("https://github.com/someone/rnn-notes/", "someone/rnn-notes"),
+        ("https://github.com/someone/notes.git", "someone/notes"),
+    ],
+)
+def test_colab_opens_what_is_on_github(repository, where, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")
+    downloads = import_module("downloads")
+    app = SimpleNamespace(config=SimpleNamespace(html_theme_options={"source_repository": repository}))
+    expected = where and f"https://colab.research.google.com/github/{where}/blob/notebooks/lstm.ipynb"
+    assert downloads.colab(app, "lstm") == (expected or "")
 
 
 LEFT_OVER = {

@@ -120,8 +120,23 @@ def test_code_runs_without_write_permissions_and_publishing_waits_for_the_tests(
             if "write" in job.get("permissions", {}).values():
                 writing.append(name)
                 assert "test" in job["needs"]
-                assert not [step for step in job["steps"] if "run" in step or "checkout" in step["uses"]]
-    assert writing == ["publish"]
+                programs = {
+                    line.split()[0] for step in job["steps"] for line in step.get("run", "").splitlines()
+                }
+                assert programs <= {"gh", "git", "tar"}
+                assert not [step for step in job["steps"] if "checkout" in step.get("uses", "")]
+    assert writing == ["publish", "notebooks"]
+
+
+def test_notebooks_go_where_links_lead():
+    """The branch, and the folder in the site, are those of docs/_extensions/downloads.py."""
+    constants = re.search(r'^FOLDER, BRANCH = "(\w+)", "(\w+)"$', read("docs/_extensions/downloads.py"), re.M)
+    steps = yaml.safe_load(read(".github/workflows/site.yml"))["jobs"]["notebooks"]["steps"]
+    commands = "".join(step["run"] for step in steps)
+    folder, branch = constants.groups()
+    assert f"artifact.tar ./{folder}\n" in commands
+    assert f"--initial-branch {branch} {folder}\n" in commands
+    assert commands.endswith(f'$GITHUB_REPOSITORY" {branch}\n')
 
 
 def tables(text):
