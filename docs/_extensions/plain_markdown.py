@@ -107,9 +107,14 @@ class Page:
             self.blocks = [f"<details><summary>{self.folded}, continued</summary>"]
 
     def caption(self, figure):
-        number = self.app.env.toc_fignumbers[self.page]["figure"][figure["ids"][0]]
-        words = self.inlines(figure.next_node(nodes.caption))
-        return f"**Figure {'.'.join(map(str, number))}.** {words}"
+        caption = figure.next_node(nodes.caption)
+        words = self.inlines(caption) if caption else ""
+        return " ".join(filter(None, [self.number(figure, "figure"), words]))
+
+    def number(self, node, kind):
+        numbers = self.app.env.toc_fignumbers.get(self.page, {}).get(kind, {})
+        number = next((numbers[name] for name in node["ids"] if name in numbers), None)
+        return f"**{kind.title()} {'.'.join(map(str, number))}.**" if number else ""
 
     def inner(self, node):
         """Return the blocks in a node that has no cells in it."""
@@ -196,6 +201,13 @@ class Page:
             return [f"<details>{folds[1]}"]
         return []
 
+    def block_figure(self, node):
+        """Say what a picture shows that no cell has drawn."""
+        return [escape(node.next_node(nodes.image).get("alt", "")), self.caption(node)]
+
+    def block_transition(self, node):
+        return ["---"]
+
     def block_table(self, node):
         rows, self.in_table = [], True
         for row in node.findall(nodes.row):
@@ -204,10 +216,7 @@ class Page:
         head = rows.pop(0) if node.next_node(nodes.thead) else [""] * len(rows[0])
         lines = [head, ["---"] * len(head), *rows]
         title = [self.inlines(title) for title in node.children if isinstance(title, nodes.title)]
-        numbers = self.app.env.toc_fignumbers.get(self.page, {}).get("table", {})
-        number = next((numbers[name] for name in node["ids"] if name in numbers), None)
-        if title and number:
-            title = [f"**Table {'.'.join(map(str, number))}.** {title[0]}"]
+        title = [" ".join(filter(None, [self.number(node, "table"), *title]))]
         return [*title, "\n".join(f"| {' | '.join(line)} |" for line in lines)]
 
     def inlines(self, node):
