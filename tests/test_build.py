@@ -594,6 +594,7 @@ def test_what_is_taken_along_knows_where_it_comes_from(restored):
     for text in (site.html("a_figure"), files[notebook].decode(), files[script].decode()):
         assert f"python -m pip install {wheel}" in text
     assert f"%pip install --quiet {wheel}" in files[notebook].decode()
+    assert b"image/png" in files[notebook] and b"image/png" not in first[notebook]
     assert "](https://example.org/notes/a_figure.html)" in files[notebook].decode()
     project = site.path / "pyproject.toml"
     without = project.read_text(encoding="utf-8")

@@ -114,7 +114,9 @@ def test_figures_have_their_words(page):
                 alt = output.metadata["image/svg+xml"]["alt"]
                 assert svg.get("role") == "img"
                 assert svg.get("aria-label") == output.data["text/plain"] == alt
-                found.append((alt, everything[place + 1].source.split("**")[1]))
+                below = everything[place + 1].source
+                assert alt.split()[-1] in below.partition("in words</summary>")[2]
+                found.append((alt, below.split("**")[1]))
     figures = parsed(html(page)).select(".cell_output figure")
     numbers = [" ".join(figure.select_one(".caption-number").text.split()) + "." for figure in figures]
     alts = [figure.img["alt"] for figure in figures]

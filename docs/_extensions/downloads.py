@@ -11,12 +11,14 @@ there, .github/workflows/site.yml puts the notebooks of the published site into 
 import ast
 import json
 import textwrap
+from base64 import b64encode
 from html import escape
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import nbformat
 from docutils import nodes
+from gallery import raster
 from plain_markdown import Page, is_cell
 from plain_markdown import escape as escape_markdown
 from records import write_whole
@@ -25,6 +27,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 import rnn_notes
 
 FOLDER, BRANCH = "notebooks", "notebooks"
+PNG_WIDTH = 1216  # pixels, twice the width of a figure on the page
 WHEEL = f"_static/rnn_notes-{rnn_notes.__version__}-py3-none-any.whl"  # written by running.py
 
 
@@ -57,7 +60,7 @@ class TakeAlong(SphinxPostTransform):
     default_priority = 900
 
     def run(self, **kwargs):
-        if not has_cells(self.document):
+        if not has_cells(self.document) or self.app.builder.name != "html":
             return
         page = self.env.current_document.docname
         links = [
@@ -106,12 +109,16 @@ def notebook(app, page, parts, ran):
         count += 1
         source = ran.cells[part.index]
         cell = nbformat.v4.new_code_cell(
-            source.source, execution_count=count, outputs=outputs(source, part, count)
+            source.source, execution_count=count, outputs=outputs(source, part, count, known)
         )
         if part.hidden:
             cell.metadata["jupyter"] = {name: True for name in part.hidden}
         cells.append(cell)
-        cells += [nbformat.v4.new_markdown_cell(caption) for _, caption in part.figures]
+        for alt, caption in part.figures:
+            in_words = (
+                f"<details><summary>The figure in words</summary>\n\n{escape_markdown(alt)}\n\n</details>"
+            )
+            cells.append(nbformat.v4.new_markdown_cell(f"{caption}\n\n{in_words}"))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -125,8 +132,12 @@ def notebook(app, page, parts, ran):
     return json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def outputs(source, part, count):
-    """Return what a cell left, with the alternative texts of its figures in all places that are read."""
+def outputs(source, part, count, known):
+    """Return what a cell left; its figures on white, with their words where programs look for them.
+
+    Jupyter shows no SVG of a notebook that comes from elsewhere until it runs, but a PNG. As for slides, they
+    are drawn where the site's address is known.
+    """
     alts = [alt for alt, _ in part.figures]
     made = []
     for output in source.outputs:
@@ -134,11 +145,14 @@ def outputs(source, part, count):
         if "execution_count" in output:
             output["execution_count"] = count
         if "image/svg+xml" in output.get("data", {}):
-            alt = alts.pop(0)
-            start, svg, rest = output.data["image/svg+xml"].partition("<svg ")
-            svg = f'{start}{svg}role="img" aria-label="{escape(alt)}" {rest}'
+            alt, drawn = alts.pop(0), output.data["image/svg+xml"]
+            start, svg, rest = drawn.partition("<svg ")
+            svg = f'{start}{svg}role="img" aria-label="{escape(alt)}" style="background: white" {rest}'
             output["data"] = {"image/svg+xml": svg, "text/plain": alt}
             output["metadata"] = {"image/svg+xml": {"alt": alt}}
+            if known:
+                output["data"]["image/png"] = b64encode(raster(drawn, PNG_WIDTH, "white")).decode()
+                output["metadata"]["image/png"] = {"alt": alt, "width": PNG_WIDTH // 2}
         made.append(output)
     return made
 
@@ -186,7 +200,7 @@ def printing(cell):
 
 def write_files(app, pagename, templatename, context, doctree):
     """Write the two files with the page that they are made of, in the process that writes it."""
-    if doctree is None or app.builder.format != "html":
+    if doctree is None or app.builder.name != "html":
         return
     files = {ending: Path(app.outdir, FOLDER, pagename + ending) for ending in (".ipynb", ".py")}
     if not has_cells(doctree):
@@ -206,7 +220,7 @@ def write_files(app, pagename, templatename, context, doctree):
 
 def remove_others(app, exception):
     """Remove what is left of pages that are gone."""
-    if exception or app.builder.format != "html":
+    if exception or app.builder.name != "html":
         return
     for file in Path(app.outdir, FOLDER).glob("*"):
         if file.stem not in app.env.found_docs:

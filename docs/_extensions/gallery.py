@@ -181,15 +181,15 @@ def kinds(app):
     return [".svg", ".png"] if app.config.html_baseurl else [".svg"]
 
 
-def raster(svg):
-    """Return an SVG as a PNG without a ground."""
+def raster(svg, width=WIDTH, ground=None):
+    """Return an SVG as a PNG, without a ground if none is given."""
     from resvg_py import svg_to_bytes
 
     svg = svg[svg.index("<svg") :]
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
-    height = round(WIDTH * float(size[2]) / float(size[1]))
-    svg = svg.replace(size[0], f'width="{WIDTH}" height="{height}"', 1)
-    return bytes(svg_to_bytes(svg_string=svg, skip_system_fonts=True))
+    height = round(width * float(size[2]) / float(size[1]))
+    svg = svg.replace(size[0], f'width="{width}" height="{height}"', 1)
+    return bytes(svg_to_bytes(svg_string=svg, skip_system_fonts=True, background=ground))
 
 
 def write_slides(app, exception):
