@@ -180,7 +180,7 @@ def test_the_text_is_whole(page):
     text, place = words(rendered), 0
     article = BeautifulSoup(str(parsed(html(page)).article), "html.parser")
     for part in article.select(
-        ".take, .legend, ul.path, .explanations, .headerlink, .cell, figcaption, .eqno"
+        ".take, .column, .legend, ul.path, .explanations, .headerlink, .cell, figcaption, .eqno"
     ):
         part.decompose()
     for formula in article.select(".math"):
