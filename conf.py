@@ -26,6 +26,7 @@ extensions = [
     "reading_time",  # {minutes}`core`
     "path",  # the lectures as cards
     "gallery",  # every figure, and as files for slides
+    "quiz",  # questions with answers to choose from
     "handouts",  # a sheet for each lecture, and the solutions of its exercises
     "katex",  # formulas, rendered at build time
     "powers_of_ten",  # computed numbers read as formulas

@@ -17,7 +17,7 @@ from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 SCRIPT = "searchindex.js"
-BOXES = ("goal", "question", "exactly", "exercise")
+BOXES = ("goal", "question", "exactly", "exercise", "check")
 
 
 def boxes(document):
@@ -200,6 +200,7 @@ class Places(nodes.SparseNodeVisitor):
         raise nodes.SkipNode
 
     visit_compound = visit_desc_signature = skip  # lists of pages, and names
+    visit_choice = skip  # a wrong answer is nothing to find, and the right one is not to be told
 
     def visit_term(self, node):
         if node["ids"]:

@@ -8,7 +8,7 @@
     term: ["Glossary", "definition", 2.5], question: ["Question", "", 1.5], page: ["Page", "", 1],
     section: ["Section", "", 1], exactly: ["Exactly", "", 0.8], box: ["Box", "", 1],
     figure: ["Figure", "plot picture slide SVG", 0.8], exercise: ["Exercise", "solution", 0.8],
-    name: ["Reference", "API", 0.4], goal: ["Goal", "", 0.5],
+    name: ["Reference", "API", 0.4], goal: ["Goal", "", 0.5], check: ["Check yourself", "quiz test", 0.5],
   };
   const PLURALS = [  // that no stemmer knows
     ["life", "lives"], ["half", "halves"], ["matrix", "matrices"], ["index", "indices"], ["vertex", "vertices"],
