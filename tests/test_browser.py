@@ -985,6 +985,38 @@ def test_copy_buttons(context, base, page):
         assert press(visit, buttons, number) == copied(blocks[number])
 
 
+@pytest.mark.parametrize(
+    "page",
+    first_now(
+        html(page) for page in pages.EXECUTED if "# Check yourself" in page.read_text(encoding="utf-8")
+    ),
+)
+def test_questions_need_no_script(browser, base, page):
+    """By keyboard an answer opens and closes; on paper all are closed, with a key; nothing is sent."""
+    with browser.new_context(java_script_enabled=False) as context:
+        visit = Visit(context, base + page)
+        sent = []
+        visit.tab.on("request", lambda request: sent.append(request.url))
+        boxes = visit.tab.locator(".check")
+        assert boxes.count() == 3
+        for box in boxes.all():
+            for answer in box.locator("details").all():
+                title, reason = answer.locator("summary"), answer.locator("p").first
+                assert not reason.is_visible()
+                title.focus()
+                visit.tab.keyboard.press("Enter")
+                assert reason.is_visible()
+                assert re.match(r"Right\.|Not this\.", reason.inner_text())
+                title.press("Space")
+                assert not reason.is_visible()
+            assert not box.locator(".key").is_visible()
+        boxes.first.locator("summary").first.press("Enter")
+        visit.tab.emulate_media(media="print")
+        assert not boxes.first.locator("p").nth(2).is_visible()
+        assert all(key.is_visible() for key in boxes.locator(".key").all())
+        assert not sent and not visit.wrong
+
+
 def test_theme_toggle(context, base):
     """The button goes through the themes, and the next page keeps the choice."""
     visit = Visit(context, base + "index.html")

@@ -227,6 +227,7 @@ def test_address_is_checked(tmp_path):
     assert (result.returncode, result.stderr) == (1, expected)
 
 
+QUESTION = ":::{{question}} Counting\nHow many?\n\n- [{}] one\n  It is.\n- [{}] {}\n  Not two.\n:::"
 # A page's one fault, and the warning to expect.
 FAULTS = {
     "unknown_page": ("[here](nowhere.md)", "cross-reference target not found: 'nowhere.md'"),
@@ -239,6 +240,14 @@ FAULTS = {
     "unknown_citation": ("{cite:p}`nobody1900`", 'could not find bibtex key "nobody1900"'),
     "unknown_directive": ("```{nonsense}\n```", "Unknown directive type: 'nonsense'"),
     "bad_inline_formula": (r"$\frac{1$", r"KaTeX parse error"),
+    "question_without_right": (QUESTION.format(" ", " ", "two"), "2 answers of which 0 are right"),
+    "question_with_two_right": (QUESTION.format("x", "x", "two"), "2 answers of which 2 are right"),
+    "question_without_reason": (
+        QUESTION.format("x", " ", "two").removesuffix("  Not two.\n:::") + ":::",
+        "gives no reason for its answer B",
+    ),
+    "question_that_repeats": (QUESTION.format("x", " ", "one"), "has the same answer twice"),
+    "question_that_asks_nothing": (QUESTION.format("x", " ", "two").replace("How many?", ""), "asks nothing"),
     "bad_formula": ("$$\n\\nonsense\n$$", r"KaTeX parse error: Undefined control sequence: \nonsense"),
 }
 

@@ -63,7 +63,7 @@ def test_places_have_one_name():
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 for plugin in (colon_fence_plugin, dollarmath_plugin, front_matter_plugin, myst_block_plugin):
     MARKDOWN.use(plugin)
-OF_PROSE = {"admonition", "figure", "glossary", "important", "note", "seealso", "tip", "warning"}
+OF_PROSE = {"admonition", "figure", "glossary", "important", "note", "question", "seealso", "tip", "warning"}
 
 
 def paragraphs(text, first=1):
@@ -86,7 +86,8 @@ def test_one_sentence_a_line(page):
     for first, text in paragraphs(page.read_text(encoding="utf-8")):
         lines = text.split("\n")
         for number, line in enumerate(lines, first):
-            if number < first + len(lines) - 1 and not re.search(r"[.?!:;]\W*$", line):
+            is_title = re.match(r"\[[ x]\] ", line)  # of an answer, whose reason goes on
+            if number < first + len(lines) - 1 and not (is_title or re.search(r"[.?!:;]\W*$", line)):
                 faults.append(
                     f"{page.name}:{number}: the sentence goes on in the next line: ... {line[-40:]}"
                 )
@@ -108,6 +109,69 @@ def test_long_comments_stand_above_their_line(page):
             row, column = token.start
             if token.type == tokenize.COMMENT and lines[row - 1][:column].strip():
                 assert len(lines[row - 1]) <= 60, lines[row - 1]
+
+
+LECTURES = [page for page in EXECUTED if "\n## Exercises\n" in page.read_text(encoding="utf-8")]
+NUMBER = re.compile(r"(?<![\w^])\d+(?:[.,]\d+)*")
+
+
+def words(text):
+    """Count words; what stands between dollars, or is computed, is one."""
+    return len(re.sub(r"\$[^$]*\$|\{[\w:]+\}`[^`]*`", "x", text).split())
+
+
+def questions(page):
+    """Return (title, question, [(whether it is right, answer, reason), ...]) of what follows the core."""
+    text = page.read_text(encoding="utf-8")
+    part = re.search(r"^## In three lines$.*?^(## .*?)^## Exercises$", text, re.MULTILINE | re.DOTALL)[1]
+    assert part.startswith("## Check yourself\n")
+    found = []
+    for title, content in re.findall(r"^:::\{question\} (.*?)\n(.*?)^:::$", part, re.MULTILINE | re.DOTALL):
+        asked, *answers = re.split(r"^- \[([ x])\] (.*)\n", content, flags=re.MULTILINE)
+        rows = zip(answers[0::3], answers[1::3], answers[2::3], strict=True)
+        found.append((title, asked, [(mark == "x", answer, reason) for mark, answer, reason in rows]))
+    return found
+
+
+def test_all_lectures_ask():
+    """No page but a lecture has questions; those of docs/experiments.md are the eleventh's."""
+    asking = [page for page in WRITTEN if ":::{question}" in page.read_text(encoding="utf-8")]
+    assert asking == LECTURES and len(LECTURES) == 11
+
+
+@pytest.mark.parametrize("page", LECTURES, ids=by_name)
+def test_three_questions_follow_the_core(page):
+    """Each has three answers with short reasons, and one of them is right, not always the first."""
+    asked = questions(page)
+    assert len(asked) == 3
+    places = [[right for right, *_ in answers].index(True) for *_, answers in asked]
+    assert all(sum(right for right, *_ in answers) == 1 for *_, answers in asked)
+    assert len(set(places)) > 1
+    for title, question, answers in asked:
+        assert len(answers) == 3
+        assert words(question) <= 30, title
+        assert all(answer.strip() and 3 <= words(reason) <= 40 for _, answer, reason in answers), title
+
+
+@pytest.mark.parametrize("page", LECTURES, ids=by_name)
+def test_answers_are_computed(page):
+    """A number typed in an answer is a small whole one, or a setting that the question or a cell has."""
+    code = "\n".join(cell.source for cell in cells(page))
+    for title, question, answers in questions(page):
+        known = set(NUMBER.findall(question + code)) | set(map(str, range(10)))
+        for _, answer, reason in answers:
+            plain = re.sub(r"\{[\w:]+\}`[^`]*`|\]\([^)]*\)", "", f"{answer}\n{reason}")
+            typed = re.sub(r"\$[^$]*\$", "", plain)
+            assert set(NUMBER.findall(typed)) <= known, (title, typed)
+            if not re.search(r"[A-Za-z]{3}|\$", answer):
+                assert "{glue:text}" in answer or answer == "0", (title, answer)
+
+
+def test_right_answers_stand_anywhere():
+    places = [
+        [right for right, *_ in answers].index(True) for page in LECTURES for *_, answers in questions(page)
+    ]
+    assert min(places.count(place) for place in range(3)) > len(places) / 5
 
 
 def test_statements():

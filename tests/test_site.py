@@ -322,6 +322,42 @@ def test_exercises_are_listed_by_title():
         assert not any(next(link.children).text[0].islower() for link in item.select("a") if not link.code)
 
 
+def test_each_lecture_asks_three_questions_after_its_core():
+    """Each answer opens without a script, says in words what it is, and a key is there for paper."""
+    lectures = [page for page in sorted(WRITTEN) if parsed(page).select("section#exercises")]
+    for page in lectures:
+        section = parsed(page).select_one("section#in-three-lines + section")
+        assert section["id"] == "check-yourself"
+        boxes = section.select(".admonition.check")
+        assert len(boxes) == len(parsed(page).select(".check")) == 3
+        for box in boxes:
+            said = [
+                (answer.summary.select_one(".letter").text, answer.select_one("summary + p").strong.text)
+                for answer in box.select("details.choice")
+            ]
+            assert [letter for letter, _ in said] == ["A", "B", "C"]
+            assert sorted(verdict for _, verdict in said) == ["Not this.", "Not this.", "Right."]
+            (right,) = [letter for letter, verdict in said if verdict == "Right."]
+            assert box.select_one(".key").text == f"Right: {right}"
+            assert not box.select("summary a, script, form, input")
+        assert section.select(".cell details.hide .cell_input")  # what computes the answers
+        for made in ("-handout.html", "-solutions.html"):
+            assert not parsed(page.replace(".html", made)).select(".check")
+
+
+def test_search_finds_questions_and_tells_no_answer():
+    for page, _, places in search_index():
+        found = {place[1]: place for place in places if place[0] == "check"}
+        boxes = {box["id"]: box for box in parsed(f"{page}.html").select(".check")}
+        assert found.keys() == boxes.keys()
+        text = "\n".join(place[5] for place in places)
+        for name, box in boxes.items():
+            assert found[name][5]
+            for answer in box.select("details > p"):
+                reason = " ".join(answer.text.split())
+                assert "Right:" not in found[name][5] and reason not in text
+
+
 # What is on the lecture's page only: on a handout it points at nothing.
 ON_THE_PAGE = re.compile(
     r"\b(?:this page|of the page|(?<!far )(?:above|below)[.?!)]|(?:shown|seen|as|see) (?:above|below)\b"

@@ -9,9 +9,9 @@
       It has a reason too.
     :::
 
-The marks are those of Markdown's lists of tasks, so that other programs, too, show the answers as a list. On a
-page each is a <details>: it needs no script, and nothing is sent. A question of which not exactly one answer is
-right, or in which a reason is missing, is a warning.
+The marks are those of Markdown's lists of tasks, so that other programs, too, show the answers as a list. On
+a page each is a <details>: it needs no script, and nothing is sent. A question of which not exactly one answer
+is right, or in which a reason is missing, is a warning.
 """
 
 import re
@@ -34,8 +34,7 @@ class choice_title(nodes.General, nodes.TextElement):
 
 
 def split(lines):
-    """Return the lines of the question, and of each answer: whether it is right, the number of its first line,
-    its title, the lines of its reason."""
+    """Return the lines of the question; of each answer: is it right, its line, its title, its reason's lines."""
     starts = [number for number, line in enumerate(lines) if ANSWER.match(line)]
     ends = [*starts[1:], len(lines)]
     answers = []
@@ -63,7 +62,9 @@ class Question(SphinxDirective):
         box += [self.choice(letter, *answer) for letter, answer in zip(letters, answers, strict=True)]
         right = [letter for letter, answer in zip(letters, answers, strict=True) if answer[0]]
         if len(answers) < 2 or len(right) != 1:
-            self.complain(0, f"has {len(answers)} answers of which {len(right)} are right, not one of several")
+            self.complain(
+                0, f"has {len(answers)} answers of which {len(right)} are right, not one of several"
+            )
         if len({title for _, _, title, _ in answers}) < len(answers):
             self.complain(0, "has the same answer twice")
         key = f'<p class="key">Right: {", ".join(right)}</p>'  # for paper, on which nothing opens
