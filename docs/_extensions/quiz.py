@@ -9,9 +9,9 @@
       It has a reason too.
     :::
 
-The marks are those of Markdown's lists of tasks, so that other programs, too, show the answers as a list. On
-a page each is a <details>: it needs no script, and nothing is sent. A question of which not exactly one answer
-is right, or in which a reason is missing, is a warning.
+The marks are those of Markdown's lists of tasks, so that other programs, too, show the answers as a list.
+On a page each is a <details>: it needs no script, and nothing is sent. A question of which not exactly one
+answer is right, or which lacks a reason, is a warning.
 """
 
 import re
@@ -34,7 +34,7 @@ class choice_title(nodes.General, nodes.TextElement):
 
 
 def split(lines):
-    """Return the lines of the question; of each answer: is it right, its line, its title, its reason's lines."""
+    """Return the lines of the question; of each answer: is it right, its line, its title, its reason."""
     starts = [number for number, line in enumerate(lines) if ANSWER.match(line)]
     ends = [*starts[1:], len(lines)]
     answers = []
