@@ -57,16 +57,14 @@ class Question(SphinxDirective):
         self.set_source_info(box)
         box += self.parsed(asked, 0)
         if len(box) == 1:
-            self.complain(0, "asks nothing")
+            self.complain("asks nothing")
         letters = [chr(ord("A") + number) for number in range(len(answers))]
         box += [self.choice(letter, *answer) for letter, answer in zip(letters, answers, strict=True)]
         right = [letter for letter, answer in zip(letters, answers, strict=True) if answer[0]]
         if len(answers) < 2 or len(right) != 1:
-            self.complain(
-                0, f"has {len(answers)} answers of which {len(right)} are right, not one of several"
-            )
+            self.complain(f"has {len(answers)} answers of which {len(right)} are right, not one of several")
         if len({title for _, _, title, _ in answers}) < len(answers):
-            self.complain(0, "has the same answer twice")
+            self.complain("has the same answer twice")
         key = f'<p class="key">Right: {", ".join(right)}</p>'  # for paper, on which nothing opens
         box += nodes.raw("", key, format="html")
         return [box]
@@ -76,17 +74,20 @@ class Question(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), offset=self.content_offset + start)
 
     def choice(self, letter, right, start, title, reason):
-        words, messages = self.parse_inline(title, lineno=self.content_offset + start + 1)
+        words, messages = self.parse_inline(title, lineno=self.line(start))
         parts = self.parsed(reason, start + 1)
         if not parts or not isinstance(parts[0], nodes.paragraph):
-            self.complain(start, f"gives no reason for its answer {letter}")
+            self.complain(f"gives no reason for its answer {letter}", self.line(start))
             parts.insert(0, nodes.paragraph())
         parts[0].insert(0, [nodes.strong("", VERDICTS[right]), nodes.Text(" ")])
         mark = nodes.inline("", letter, classes=["letter"])
         return choice("", choice_title("", "", mark, nodes.Text(" "), *words), *messages, *parts, right=right)
 
-    def complain(self, start, what):
-        place = self.env.current_document.docname, self.content_offset + start + 1
+    def line(self, start):
+        return self.lineno + self.content_offset + start + 1
+
+    def complain(self, what, line=None):
+        place = self.env.current_document.docname, line or self.lineno
         logger.warning("question “%s” %s", self.arguments[0], what, location=place)
 
 
