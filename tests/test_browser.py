@@ -985,12 +985,10 @@ def test_copy_buttons(context, base, page):
         assert press(visit, buttons, number) == copied(blocks[number])
 
 
-@pytest.mark.parametrize(
-    "page",
-    first_now(
-        html(page) for page in pages.EXECUTED if "# Check yourself" in page.read_text(encoding="utf-8")
-    ),
-)
+ASKING = [html(page) for page in pages.EXECUTED if "# Check yourself" in page.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("page", first_now(ASKING))
 def test_questions_need_no_script(browser, base, page):
     """By keyboard an answer opens and closes; on paper all are closed, with a key; nothing is sent."""
     with browser.new_context(java_script_enabled=False) as context:
