@@ -180,7 +180,7 @@ def test_the_text_is_whole(page):
     text, place = words(rendered), 0
     article = BeautifulSoup(str(parsed(html(page)).article), "html.parser")
     for part in article.select(
-        ".take, .column, .legend, ul.path, .explanations, .headerlink, .cell, figcaption, .eqno"
+        ".take, .key, .column, .legend, ul.path, .explanations, .headerlink, .cell, figcaption, .eqno"
     ):
         part.decompose()
     for formula in article.select(".math"):
@@ -192,6 +192,12 @@ def test_the_text_is_whole(page):
     for paragraph in paragraphs:
         assert paragraph in text[place:], paragraph
         place = text.index(paragraph, place) + len(paragraph)
+
+
+@pytest.mark.parametrize("page", EXECUTED, ids=by_name)
+def test_answers_of_questions_are_folded(page):
+    choices = len(parsed(html(page)).select("details.choice"))
+    assert "\n".join(markdown(page)).count("<summary>Choose ") == choices
 
 
 def test_what_is_folded_on_the_page_is_folded_in_the_notebook():

@@ -167,6 +167,19 @@ class Page:
 
     block_Admonition = block_block_quote
 
+    def block_choice(self, node):
+        """Write an answer of a question (quiz.py): what one chooses, and below it, folded, what it says."""
+        title, *reason = node.children
+        letter = title[0].astext()
+        folded = [block for part in reason for block in self.block(part)]
+        words = "".join(map(self.inline, title.children[1:])).strip()
+        return [
+            f"**{letter}.** {words}",
+            f"<details><summary>Choose {letter}</summary>",
+            *folded,
+            "</details>",
+        ]
+
     def block_bullet_list(self, node):
         return self.list(node, lambda number: "- ")
 
