@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import pages
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from matplotlib import pyplot as plt
 from pages import ROOT, SITE, first_now, html
 from test_browser import AUDIT, MODES, PAGES, Visit, base, browser, contexts  # noqa: F401
 
@@ -52,6 +53,7 @@ def cells(monkeypatch):
     import warnings
 
     monkeypatch.setenv("MPLBACKEND", "svg")
+    plt.close("all")  # what another test left open would be this one's
     with warnings.catch_warnings():
         yield load("cells")
 
