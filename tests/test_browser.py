@@ -255,7 +255,8 @@ ALONE = """() => [...document.querySelectorAll("article .katex")].flatMap(formul
     walker.currentNode = [...formula.querySelectorAll("*")].at(-1);
     let after = walker.nextNode();
     while (after && formula.contains(after)) after = walker.nextNode();
-    if (!/^[^\\w\\s]/.test(after?.data) || !formula.closest("p, li, dd, td, summary").contains(after)) return [];
+    const text = formula.closest("p, li, dd, td, summary");
+    if (!/^[^\\w\\s]/.test(after?.data) || !text.contains(after)) return [];
     const range = document.createRange();
     range.setStart(after, 0);
     range.setEnd(after, 1);
