@@ -36,6 +36,7 @@ extensions = [
     "places",  # links to boxes and tables; the search index
     "explanations",  # terms and citations say what they are; the labels of citations
     "downloads",  # each page with cells as a notebook and as a script
+    "sliders",  # figures that the reader can move
     "running",  # cells run in the reader's browser; what a page may load
     "html_fixes",  # styles and ids that pages do not need; pictures that wait
     "myst_nb",

@@ -146,6 +146,18 @@ FAILING_CELLS = {
         r"cell 2: writes to stderr: 'a\nb'",
     ),
     "asserts": (["assert False, 'no'  # here"], "cell 1: AssertionError: no"),
+    "moves_what_it_does_not_draw": (
+        ["---\nslider: {label: x, values: '[1]', says: ''}\n---\nabs(2)  # here"],
+        "cell 1: ValueError: the slider's values must include 2",
+    ),
+    "draws_another_figure_again": (
+        [
+            "---\nslider: {label: x, values: '[1]', says: 'x'}\n---\nimport itertools\n"
+            "from rnn_notes import figures\nnumbers = itertools.count(2)\ndef draw(x):\n"
+            "    return figures.unrolled_graph(next(numbers))\n\ndraw(1)  # here"
+        ],
+        "cell 1: its last line, run again, draws another figure",
+    ),
     "has_bad_options": (["---\ntags: [\n---  # here\nx = 1"], "cell 1: "),
 }
 NAMED_BY_FENCE = {"never_ends", "kills_its_kernel", "talks_to_stderr"}

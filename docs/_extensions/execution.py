@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+from frames import hashed
 from inputs import BUILD, ROOT, digest, digest_now, digest_of, digests, environment, versions
 from progress import clear, count, show
 from records import read_record, write_record
@@ -34,10 +35,12 @@ from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_note
 EXECUTED = BUILD / "executed"
 KEPT = 5  # states of each page
 KERNEL = Path(__file__).with_name("kernel.py")
+FRAMES = Path(__file__).with_name("frames.py")
 SOCKET_LENGTH = 100  # bytes; the systems allow 103 to 107
 
 pages = {}  # page -> its text and its notebook with outputs, for every page that is about to be read
 files_read = {}  # page -> what its cells read
+frames = {}  # path of a page -> {number of a cell: the frames of its figure} (sliders.py)
 reading = None  # the page that Sphinx reads
 
 
@@ -92,7 +95,9 @@ def code_cells(notebook):
 
 def state(notebook):
     """Return the hash of a page's cells and what every page runs on."""
-    cells = [(cell.source, cell.metadata.get("tags")) for cell in code_cells(notebook)]
+    cells = [
+        (cell.source, cell.metadata.get("tags"), cell.metadata.get("slider")) for cell in code_cells(notebook)
+    ]
     machinery = [
         digest_of(Path(__file__).with_name(f"{file}.py")) for file in ("execution", "inputs", "kernel")
     ]
@@ -110,6 +115,7 @@ def recall(page, notebook):
         record = read_record(file)
         if record and digests(record["read"]) == record["read"]:
             fill_in(notebook, record)
+            frames[page] = record["frames"]
             with suppress(OSError):
                 os.utime(file)  # the least recently used go first
             return [ROOT / path for path in record["read"]]
@@ -130,6 +136,7 @@ def keep(page, notebook, read):
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "read": read,
+        "frames": frames[page],
         "outputs": [(cell.get("execution_count"), cell.outputs) for cell in code_cells(notebook)],
         "language_info": notebook.metadata.get("language_info", {}),
     }
@@ -137,6 +144,13 @@ def keep(page, notebook, read):
     kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in kept[KEPT:] + list(folder.glob("*.part")):
         old.unlink(missing_ok=True)
+
+
+def line_of(cell, page, line, number):
+    """Return the line of a page that has a line of a cell, which starts below the fence and the options."""
+    lines, code = read_text(page).splitlines(), cell.source.splitlines()
+    starts = [i for i in range(line, len(lines)) if lines[i : i + len(code)] == code]
+    return starts[0] + number if starts else line
 
 
 def describe(error, cell, page, line):
@@ -150,11 +164,8 @@ def describe(error, cell, page, line):
     # The innermost line of this cell, as IPython's traceback marks it; <tokenize> is the cell as well.
     here = rf"^ *(?:Cell In\[{cell.execution_count}\], line |File <tokenize>:)(\d+)"
     frames = re.findall(here, re.sub(r"\x1b\[[0-9;]*m", "", error.traceback), re.MULTILINE)
-    # The code starts below the fence and the cell's options.
-    lines, code = read_text(page).splitlines(), cell.source.splitlines()
-    starts = [i for i in range(line, len(lines)) if lines[i : i + len(code)] == code]
-    if frames and starts:
-        line = starts[0] + int(frames[-1])
+    if frames:
+        line = line_of(cell, page, line, int(frames[-1]))
     # A syntax error's message ends with a line number that counts in the cell.
     return line, re.sub(r" \(\S+, line \d+\)$", "", f"{error.ename}: {error.evalue}".rstrip(": "))
 
@@ -188,22 +199,42 @@ def run(notebook, page, timeout, scratch):
         manager.transport, manager.ip = "ipc", str(scratch / "k")
     running = []
     client.on_cell_execute = lambda cell, cell_index: running.append(cell_index)
-    cells, lines = notebook.cells, notebook.metadata.source_map
+    cells, lines, drawing = notebook.cells, notebook.metadata.source_map, []
+    for index in reversed([i for i, cell in enumerate(cells) if "slider" in cell.metadata]):
+        drawing.append(drawing_cell(cells[index]))
+        cells.insert(index + 1, drawing[-1])
+        lines.insert(index + 1, lines[index])
 
     def stopped(index, line, reason):
-        number = sum(cell.cell_type == "code" for cell in cells[: index + 1])
+        number = sum(cell.cell_type == "code" and cell not in drawing for cell in cells[: index + 1])
         return ValueError(name(page, line, f"cell {number}: {reason}"))
+
+    def last(index):
+        return line_of(cells[index], page, lines[index], len(cells[index].source.splitlines()))
 
     try:
         client.execute(env=environment())
     except Exception as error:
         if not running:
             raise ValueError(name(page, 1, f"the kernel does not start: {error}")) from None
-        raise stopped(running[-1], *describe(error, cells[running[-1]], page, lines[running[-1]])) from None
+        index = running[-1]
+        line, reason = describe(error, cells[index], page, lines[index])
+        raise stopped(index, line if cells[index] not in drawing else last(index - 1), reason) from None
     for index, cell in enumerate(cells):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 raise stopped(index, lines[index], f"writes to stderr: {output.text.strip()!r}")
+    frames[page] = {}
+    for cell in drawing:  # the last one first
+        index = cells.index(cell) - 1
+        drawn = cell.outputs[0].data["application/json"]
+        own = [output.data.get("image/svg+xml", "") for output in cells[index].outputs if "data" in output]
+        if drawn["drawn"] not in map(hashed, own):
+            raise stopped(index, last(index), "its last line, run again, draws another figure")
+        frames[page][str(index)] = drawn
+        del cells[index + 1], lines[index + 1]
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
             if svg := output.get("data", {}).get("image/svg+xml"):
                 output.data["image/svg+xml"] = shrink(svg)
     return {Path(json.loads(line)) for line in (scratch / "read").read_text(encoding="ascii").splitlines()}
@@ -220,6 +251,14 @@ def shrink(svg):
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = svg.replace("<svg ", '<svg id="bare" ', 1).replace("</style>", f"{BARE}</style>", 1)
     return re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", svg)
+
+
+def drawing_cell(cell):
+    """Return a cell that draws the figure of another one for all values of its slider."""
+    from nbformat.v4 import new_code_cell
+
+    leave = f'__import__("runpy").run_path({str(FRAMES)!r})["leave"]'
+    return new_code_cell(f"{leave}({cell.source!r}, {dict(cell.metadata.slider)!r}, globals())")
 
 
 def run_and_keep(notebook, page, timeout, scratch):

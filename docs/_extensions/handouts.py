@@ -174,7 +174,10 @@ def part(document, what, kind, *content):
     top = document.next_node(nodes.section)
     title = nodes.title("", f"{what}: ", *(child.deepcopy() for child in top[0].children))
     content = [node.deepcopy() for node in content]
-    return nodes.section("", title, *content, ids=top["ids"], classes=[kind])
+    made = nodes.section("", title, *content, ids=top["ids"], classes=[kind])
+    for slider in [raw for raw in made.findall(nodes.raw) if raw.get("slider")]:
+        slider.parent.remove(slider)
+    return made
 
 
 def sheet_of(document):

@@ -219,3 +219,10 @@ const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] }
       Run.cells.push(cell);
     }
 }
+
+// A figure that moves: the first touch of its slider loads how (move.js), and what it shows (sliders.py).
+for (const box of document.querySelectorAll(".slider")) {
+  const touched = ({ type, target }) => Run.load("move.js").then(() => Run.move(box, type == "click" && target))
+    .catch(() => { box.querySelector("output").textContent = "What this figure shows elsewhere cannot be loaded."; });
+  for (const touch of ["pointerdown", "focusin", "input", "click"]) box.addEventListener(touch, touched);
+}

@@ -1,0 +1,121 @@
+"""Draw a figure once for each value of its slider: the half of sliders.py that runs in the page's kernel.
+
+The frames are one table of lines, the elements of all SVGs, and for each frame what of the figure's own lines
+to replace by which others. What does not move is there once: so that it does not differ, what is defined
+(letters, markers, frames to clip at) stands at the top, groups have no names, and coordinates are rounded to
+a tenth of a point, a fifth of a pixel on the page.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+from difflib import SequenceMatcher
+from hashlib import blake2b
+
+PRINT = {"bbox_inches": None, "metadata": {"Date": None}}  # as kernel.py has the cell's own figure printed
+
+
+def call_of(source: str, namespace: dict) -> tuple[Callable, object]:
+    """Return the function that the last line of a cell calls with one value, and this value."""
+    last = ast.parse(source).body[-1]
+    call = getattr(last, "value", None)
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and len(call.args) == 1):
+        raise ValueError("the last line of a cell with a slider calls a function of one value")
+    return eval(call.func.id, namespace), eval(ast.unparse(call.args[0]), namespace)
+
+
+def draw_frames(source: str, settings: dict, namespace: dict) -> dict:
+    """Return the frames of a cell's figure, the words for each, and the number of the one it shows."""
+    from IPython.core.pylabtools import print_figure
+    from matplotlib import pyplot, rc_context
+
+    function, shown = call_of(source, namespace)
+    (parameter,) = inspect.signature(function).parameters
+    values = list(eval(str(settings["values"]), dict(namespace)))
+    if shown not in values:
+        raise ValueError(f"the slider's values must include {shown!r}, which the cell draws, got {values}")
+    svgs, words = [], []
+    for value in values:
+        with rc_context({"svg.hashsalt": "rnn-notes"}):
+            svgs.append(print_figure(function(value), "svg", **PRINT))
+        pyplot.close("all")
+        words.append(str(eval(settings["says"], namespace | {parameter: value})))
+    start = values.index(shown)
+    return {"start": start, "drawn": hashed(svgs[start]), "words": words, **differences(svgs, start)}
+
+
+def hashed(svg: str) -> str:
+    return blake2b(svg.encode(), digest_size=12).hexdigest()
+
+
+def rounded(match):
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), match[0])
+
+
+def elements(svg: str) -> tuple[str, dict[str, str], list[str]]:
+    """Return the first element of an SVG, what it defines by its names, and all other elements."""
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r' (?:d|x|y|x1|x2|y1|y2)="[^"]*"|translate\([^)]*\)', rounded, svg)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    # Matplotlib breaks lines within elements, and has no text but that of styles.
+    first, *parts = [" ".join(part.split()) for part in re.findall(r"<[^>]*>|[^<\s][^<]*", svg)]
+    defined, drawn, depth, one = {}, [], None, ""
+    for part in parts:
+        if part == "<defs>":
+            depth = 0
+        elif part == "</defs>":
+            depth = None
+        elif depth is None:
+            if part != "<defs/>":
+                drawn.append(part)
+        else:
+            one += part
+            if part.startswith("<"):
+                depth += -1 if part.startswith("</") else not part.endswith("/>")
+            if depth == 0:
+                name = re.search(r'id="([^"]*)"', one)
+                if defined.setdefault(name[1] if name else one, one) != one:
+                    raise ValueError(f"two things in one figure have the name {name[1]}")
+                one = ""
+    return first, defined, drawn
+
+
+def differences(svgs: list[str], start: int) -> dict:
+    """Return the lines of all frames, how many make the one at `start`, and what to replace for each."""
+    parts = [elements(svg) for svg in svgs]
+    defined = {}
+    for _, more, _ in parts:
+        for name, one in more.items():
+            if defined.setdefault(name, one) != one:
+                raise ValueError(f"{name} is one thing in a frame, and another one in the next")
+    whole = [[first, "<defs>", *defined.values(), "</defs>", *drawn] for first, _, drawn in parts]
+    lines = whole[start][:]
+    numbers = {line: number for number, line in reversed(list(enumerate(lines)))}
+    base, frames = len(lines), []
+    for frame in whole:
+        replaced = []
+        for kind, low, high, of, to in SequenceMatcher(None, whole[start], frame, False).get_opcodes():
+            if kind == "equal":
+                continue
+            for line in frame[of:to]:
+                if numbers.setdefault(line, len(lines)) == len(lines):
+                    lines.append(line)
+            replaced.append([low, high - low, *(numbers[line] for line in frame[of:to])])
+        frames.append(replaced[::-1])  # from the end, so that places before stay
+    return {"lines": lines, "base": base, "frames": frames}
+
+
+def undo(drawn: dict, frame: int) -> str:
+    """Return a frame as SVG, as move.js does."""
+    lines = drawn["lines"][: drawn["base"]]
+    for low, count, *numbers in drawn["frames"][frame]:
+        lines[low : low + count] = [drawn["lines"][number] for number in numbers]
+    return "".join(lines)
+
+
+def leave(source: str, settings: dict, namespace: dict):
+    """Leave the frames as the output of a cell that sliders.py has put behind the figure's."""
+    from IPython.display import publish_display_data
+
+    publish_display_data({"application/json": draw_frames(source, settings, namespace)})

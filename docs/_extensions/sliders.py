@@ -1,0 +1,107 @@
+"""Figures to move: a cell whose last line calls a function with one value gets a slider for other values.
+
+The cell says which, in its options:
+
+    slider:
+      label: Angle of the pair
+      values: range(0, 181, 5)
+      says: f"{degrees} degrees, a full turn in {360 / degrees:.0f} steps"
+
+`values` and `says` are Python, computed in the page; in `says` the function's parameter is known. With
+`play: true` there is a button as well, which shows all values once, one after another.
+
+The page has the cell's own figure and the slider, both from the start, and works without. frames.py draws
+the frames when the page runs; they are kept with its outputs, and written into _static/frames. The first
+touch loads them, and move.js (site.js). They are a script: from a folder a page can fetch nothing else.
+"""
+
+import json
+from html import escape
+from pathlib import Path
+
+import execution
+from docutils import nodes
+from inputs import digest
+from records import write_whole
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+FOLDER = "frames"
+
+
+def control(name, address, slider, drawn):
+    """Return the slider in HTML."""
+    start, words = drawn["start"], drawn["words"]
+    button = '<button type="button">Play</button>' if slider.get("play") else ""
+    return (
+        f'<div class="slider" data-frames="{address}">'
+        f'<label for="move-{name}">{escape(str(slider["label"]))}</label>{button}'
+        f'<input id="move-{name}" type="range" min="0" max="{len(words) - 1}" value="{start}" '
+        f'aria-valuetext="{escape(words[start])}" autocomplete="off">'
+        f'<output for="move-{name}" aria-live="off">{escape(words[start])}</output></div>'
+    )
+
+
+def script(name, drawn):
+    """Return the frames as a script."""
+    kept = {key: drawn[key] for key in ("start", "words", "base", "lines", "frames")}
+    text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
+    return f"(Run.frames ??= {{}})[{json.dumps(name)}] = {text};\n"
+
+
+def file_of(app, page, name):
+    """Return where the frames are until all pages are written; rebuilding.py leaves what a page has there."""
+    return Path(app.outdir).parent / "jupyter_execute" / f"{page}.{name}.js"
+
+
+def place_sliders(app, document):
+    """Put a slider below each figure that has frames."""
+    page, names = app.env.current_document.docname, []
+    drawn = execution.frames.get(Path(app.env.doc2path(page)), {})
+    for cell in document.findall(nodes.container):
+        if cell.get("nb_element") != "cell_code" or str(cell["cell_index"]) not in drawn:
+            continue
+        figure = cell.next_node(nodes.figure)
+        if not (figure and figure["ids"]):
+            logger.warning("a cell with a slider has a figure with a name", location=cell)
+            continue
+        name, of_cell = figure["ids"][0].removeprefix("fig-"), drawn[str(cell["cell_index"])]
+        text = script(name, of_cell)
+        file = file_of(app, page, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, text)
+        html = control(name, f"{name}.js?v={digest(text)[:8]}", cell["cell_metadata"]["slider"], of_cell)
+        figure.insert(
+            figure.index(figure.next_node(nodes.caption)), nodes.raw("", html, format="html", slider=True)
+        )
+        names.append(name)
+    app.env.metadata[page]["sliders"] = names
+
+
+def write_frames(app, exception):
+    """Write the frames, and remove those of sliders that are gone."""
+    if exception or app.builder.format != "html":
+        return
+    folder, env = Path(app.outdir, "_static", FOLDER), app.env
+    folder.mkdir(exist_ok=True)
+    wanted = {
+        f"{name}.js": file_of(app, page, name)
+        for page in sorted(env.found_docs)
+        for name in env.metadata[page].get("sliders", ())
+    }
+    for file in folder.iterdir():
+        if file.name not in wanted:
+            file.unlink()
+    for file in Path(app.outdir).parent.glob("jupyter_execute/*.js"):
+        if file not in wanted.values():
+            file.unlink()
+    for name, file in wanted.items():
+        text = file.read_text(encoding="utf-8")
+        if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text:
+            write_whole(folder / name, text)
+
+
+def setup(app):
+    app.connect("doctree-read", place_sliders)
+    app.connect("build-finished", write_frames)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,48 @@
+// Figures that move: a picture for each value of a slider, made of lines that all share (docs/_extensions/frames.py).
+"use strict";
+
+{
+  const WAIT = 450;  // milliseconds from one picture to the next where all are played
+  const playing = new Map();  // boxes and the timers that move their sliders
+
+  Run.move = async (box, pressed) => {
+    await Run.load(`frames/${box.dataset.frames}`);
+    const range = box.querySelector("input"), button = box.querySelector("button");
+    if (pressed && pressed == button) play(box, range, button);
+    else if (playing.has(box) && box.contains(document.activeElement) && document.activeElement != button) stop(box, button);
+    show(box, range);
+  };
+
+  function show(box, range) {
+    const { start, words, base, lines, frames } = Run.frames[range.id.replace("move-", "")];
+    const image = box.parentElement.querySelector("img"), number = range.valueAsNumber;
+    if (number == (image.dataset.frame ?? start)) return;
+    image.dataset.own ??= image.getAttribute("src");
+    image.dataset.alt ??= image.alt;
+    image.dataset.frame = number;
+    const made = lines.slice(0, base);
+    for (const [at, count, ...others] of frames[number]) made.splice(at, count, ...others.map(other => lines[other]));
+    image.src = number == start ? image.dataset.own : `data:image/svg+xml,${encodeURIComponent(made.join(""))}`;
+    image.alt = number == start ? image.dataset.alt : `${words[number]}. Before it was moved: ${image.dataset.alt}`;
+    range.setAttribute("aria-valuetext", words[number]);
+    box.querySelector("output").textContent = words[number];
+  }
+
+  // From the first value to the last, once; a second press stops, and so does moving the slider.
+  function play(box, range, button) {
+    if (playing.has(box)) return stop(box, button);
+    range.value = range.min;
+    button.textContent = "Stop";
+    playing.set(box, setInterval(() => {
+      range.stepUp();
+      show(box, range);
+      if (range.value == range.max) stop(box, button);
+    }, WAIT));
+  }
+
+  function stop(box, button) {
+    clearInterval(playing.get(box));
+    playing.delete(box);
+    button.textContent = "Play";
+  }
+}

@@ -1,0 +1,279 @@
+"""Figures to move: how frames are written, and the sliders of the site, by mouse, keyboard and in words."""
+
+import gzip
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import pages
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from pages import SITE
+from test_browser import MODES, Visit, base, browser, context, contexts  # noqa: F401
+from test_running import load
+
+FRAMES = SITE / "_static" / "frames"
+LIMIT = 150_000  # bytes of a slider, compressed
+SLIDERS = {
+    cell.metadata["mystnb"]["figure"]["name"].removeprefix("fig-"): (page, cell)
+    for page in pages.EXECUTED
+    for cell in pages.cells(page)
+    if "slider" in cell.metadata
+}
+HTML = {name: pages.html(page) for name, (page, _) in SLIDERS.items()}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def frames():
+    return load("frames")
+
+
+def kept(name):
+    """Return the frames of a slider as the site has them."""
+    text = (FRAMES / f"{name}.js").read_text(encoding="utf-8")
+    start, _, rest = text.partition(" = ")
+    assert start == f'(Run.frames ??= {{}})["{name}"]'
+    return json.loads(rest.rstrip(";\n"))
+
+
+def drawn(values, shown):
+    """Return the frames of lines that end at the values; the one shown has `shown`."""
+    import matplotlib.pyplot as plt
+
+    def line(value):
+        figure, axes = plt.subplots()
+        axes.plot([0, 1], [0, value])
+        axes.set(ylim=(0, 10), title=f"$x = {value}$")
+        return figure
+
+    settings = {"values": repr(values), "says": 'f"to {value}"'}
+    return load("frames").draw_frames(f"fig = line({shown})", settings, {"line": line})
+
+
+def test_frames_are_the_figures_themselves(frames):
+    """What is undone has all that was drawn, in its order, to a tenth of a point."""
+    from IPython.core.pylabtools import print_figure
+    from matplotlib import pyplot, rc_context
+
+    made = drawn([2, 4, 8], shown=4)
+    assert (made["start"], made["words"]) == (1, ["to 2", "to 4", "to 8"])
+    assert made["frames"][1] == [] and all(made["frames"][i] for i in (0, 2))
+    for number, value in enumerate([2, 4, 8]):
+        figure, axes = pyplot.subplots()
+        axes.plot([0, 1], [0, value])
+        axes.set(ylim=(0, 10), title=f"$x = {value}$")
+        with rc_context({"svg.hashsalt": "rnn-notes"}):
+            own = ET.fromstring(print_figure(figure, "svg", **frames.PRINT))
+        pyplot.close(figure)
+        again = ET.fromstring(frames.undo(made, number))
+        there = {element.get("id") for element in again.iter()}
+        for element in own.iter(f"{SVG}use"):
+            assert element.get("{http://www.w3.org/1999/xlink}href")[1:] in there
+        shapes = [
+            [one.get("d") for one in tree.iter(f"{SVG}path") if not one.get("id")] for tree in (own, again)
+        ]
+        assert len(shapes[0]) == len(shapes[1])
+        for before, after in zip(*shapes, strict=True):
+            for x, y in zip(re.findall(r"[-\d.]+", before), re.findall(r"[-\d.]+", after), strict=True):
+                assert abs(float(x) - float(y)) < 0.0501
+
+
+def test_what_does_not_move_is_there_once(frames):
+    few, many = (len(json.dumps(drawn(list(range(1, n)), shown=2)["lines"])) for n in (3, 8))
+    assert many < 1.25 * few
+
+
+@pytest.mark.parametrize(
+    ("source", "values", "message"),
+    [
+        ("fig = line(3)", "[1, 2]", "must include 3"),
+        ("fig = 3", "[1, 2]", "calls a function of one value"),
+        ("fig = line(1, 2)", "[1, 2]", "calls a function of one value"),
+    ],
+)
+def test_cells_that_cannot_move_are_named(frames, source, values, message):
+    with pytest.raises(ValueError, match=message):
+        frames.draw_frames(source, {"values": values, "says": "''"}, {"line": lambda value: None})
+
+
+@pytest.mark.parametrize("name", SLIDERS)
+def test_slider_is_small_and_complete(frames, name):
+    text = (FRAMES / f"{name}.js").read_bytes()
+    assert len(gzip.compress(text, 9)) < LIMIT
+    made = kept(name)
+    assert len(made["frames"]) == len(made["words"]) >= 5 and made["frames"][made["start"]] == []
+    seen = {frames.undo(made, number) for number in range(len(made["frames"]))}
+    assert len(seen) == len(made["frames"])  # each value shows another figure
+    for svg in seen:
+        ET.fromstring(svg)
+    assert len(set(made["words"])) == len(made["words"])
+    for words in made["words"]:
+        assert len(words.split()) >= 3 and not re.search(r"\$|\\|nan|inf\b", words)
+
+
+@pytest.mark.parametrize("name", SLIDERS)
+def test_cell_says_which_values_to_try(name):
+    """Whoever has the code alone, in a notebook or at a prompt, calls the function with another value."""
+    _, cell = SLIDERS[name]
+    assert re.search(r"^# other .*\d.* to .*\d", cell.source, re.MULTILINE)
+
+
+def test_site_has_the_frames_of_its_sliders_and_no_others():
+    assert {file.stem for file in FRAMES.iterdir()} == SLIDERS.keys()
+
+
+def test_handouts_have_no_sliders():
+    for file in SITE.glob("*-*.html"):
+        assert 'class="slider"' not in file.read_text(encoding="utf-8")
+
+
+def first(tab, name):
+    return tab.locator(f"#move-{name}")
+
+
+def source(tab, name):
+    return tab.locator(f"#fig-{name} img").get_attribute("src")
+
+
+def waits(tab, name, words):
+    tab.wait_for_function(
+        "([name, words]) => document.getElementById(name).ariaValueText == words", arg=[f"move-{name}", words]
+    )
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+@pytest.mark.parametrize("name", SLIDERS)
+def test_slider_moves_its_figure(context, base, name, scheme):  # noqa: F811
+    """Nothing is fetched before the first touch; keys move, are said in words, and lead back."""
+    address = base if scheme == "http" else SITE.as_uri() + "/"
+    visit, made = Visit(context, address + HTML[name]), kept(name)
+    tab, start, asked = visit.tab, made["start"], []
+    tab.on("request", lambda request: asked.append(request.url))
+    slider, own = first(tab, name), source(tab, name)
+    tab.wait_for_load_state("networkidle")
+    assert not [url for url in visit.loaded | set(asked) if "frames/" in url or "move.js" in url]
+    assert slider.get_attribute("aria-valuetext") == made["words"][start]
+    assert tab.evaluate("input => input.labels[0].innerText.length > 5", slider.element_handle())
+    page = tab.url
+    slider.focus()
+    last = len(made["words"]) - 1
+    for key, number in [("Home", 0), ("ArrowRight", 1), ("End", last), ("ArrowLeft", last - 1)]:
+        tab.keyboard.press(key)
+        waits(tab, name, made["words"][number])
+        assert tab.locator(f"#fig-{name} output").inner_text() == made["words"][number]
+        assert source(tab, name).startswith("data:") != (number == start)
+        tab.wait_for_function(
+            "image => image.complete && image.naturalWidth > 0",
+            arg=tab.locator(f"#fig-{name} img").element_handle(),
+        )
+    assert made["words"][last - 1] in tab.locator(f"#fig-{name} img").get_attribute("alt")
+    assert tab.url == page  # arrows turn no page
+    for _ in range(last - 1 - start):
+        tab.keyboard.press("ArrowLeft")
+    waits(tab, name, made["words"][start])
+    assert source(tab, name) == own
+    assert sum("frames/" in url for url in asked) == (scheme == "http") or scheme == "file"
+    assert not visit.wrong
+    tab.close()
+
+
+@pytest.mark.parametrize("name", SLIDERS)
+def test_every_frame_is_the_tested_one(context, base, frames, name):  # noqa: F811
+    """move.js makes of the differences what frames.py does."""
+    visit, made = Visit(context, base + HTML[name]), kept(name)
+    tab = visit.tab
+    first(tab, name).focus()
+    tab.wait_for_function("name => globalThis.Run.frames?.[name]", arg=name)
+    for number in range(len(made["frames"])):
+        first(tab, name).fill(str(number))
+        waits(tab, name, made["words"][number])
+        if number != made["start"]:
+            shown = tab.evaluate(
+                "name => decodeURIComponent(document.querySelector(`#fig-${name} img`).src)", name
+            )
+            assert shown == "data:image/svg+xml," + frames.undo(made, number)
+    tab.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", SLIDERS)
+def test_moved_figure_can_be_read_by_everyone(contexts, base, name, mode):  # noqa: F811
+    visit, made = Visit(contexts[mode], base + HTML[name]), kept(name)
+    tab = visit.tab
+    first(tab, name).focus()
+    tab.keyboard.press("End")
+    waits(tab, name, made["words"][-1])
+    tab.evaluate(Axe().axe_script)
+    found = tab.evaluate(
+        """async name => (await axe.run(`#fig-${name}`)).violations
+            .map(({id, nodes}) => id + nodes.map(node => node.target))""",
+        name,
+    )
+    found += visit.look()
+    box = first(tab, name).bounding_box()
+    assert box["height"] >= 24 and box["width"] >= 100  # a finger's
+    tab.close()
+    assert not found
+
+
+def test_page_without_scripts_and_on_paper_has_its_figure_and_no_slider(browser, base):  # noqa: F811
+    name = next(iter(SLIDERS))
+    with browser.new_context(java_script_enabled=False) as context:  # noqa: F811
+        tab = context.new_page()
+        tab.goto(base + HTML[name])
+        assert tab.locator(f"#fig-{name} img").is_visible() and not first(tab, name).is_visible()
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.goto(base + HTML[name])
+        assert first(tab, name).is_visible()
+        tab.emulate_media(media="print")
+        assert tab.locator(f"#fig-{name} img").is_visible() and not first(tab, name).is_visible()
+
+
+def test_frames_that_cannot_be_loaded_are_said_to_be(context, base):  # noqa: F811
+    name = next(iter(SLIDERS))
+    context.route("**/frames/*", lambda route: route.abort())
+    tab = context.new_page()
+    tab.goto(base + HTML[name])
+    first(tab, name).focus()
+    tab.locator(f"#fig-{name} output", has_text="cannot be loaded").wait_for()
+    assert not source(tab, name).startswith("data:")
+
+
+PLAYED = [name for name, (_, cell) in SLIDERS.items() if cell.metadata["slider"].get("play")]
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_motion_plays_once_when_asked(context, base, name):  # noqa: F811
+    visit, made = Visit(context, base + HTML[name]), kept(name)
+    tab = visit.tab
+    button = tab.locator(f"#fig-{name} button")
+    tab.wait_for_timeout(300)
+    assert first(tab, name).input_value() == str(made["start"])
+    button.press("Enter")
+    tab.wait_for_function(
+        "name => document.querySelector(`#fig-${name} button`).textContent == 'Stop'", arg=name
+    )
+    button.press("Enter")
+    assert button.inner_text() == "Play"
+    stopped = first(tab, name).input_value()
+    tab.wait_for_timeout(1000)
+    assert first(tab, name).input_value() == stopped != str(len(made["words"]) - 1)
+    button.click()
+    waits(tab, name, made["words"][-1])
+    tab.wait_for_function(
+        "name => document.querySelector(`#fig-${name} button`).textContent == 'Play'", arg=name
+    )
+    tab.wait_for_timeout(1000)
+    assert first(tab, name).input_value() == str(len(made["words"]) - 1)  # once
+    tab.close()
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_nothing_plays_for_whoever_wants_no_motion(browser, base, name):  # noqa: F811
+    with browser.new_context(reduced_motion="reduce") as context:  # noqa: F811
+        tab = context.new_page()
+        tab.goto(base + HTML[name])
+        assert not tab.locator(f"#fig-{name} button").is_visible()
+        assert first(tab, name).is_visible()
