@@ -97,18 +97,31 @@ def test_cells_that_cannot_move_are_named(frames, source, values, message):
         frames.draw_frames(source, {"values": values, "says": "''"}, {"line": lambda value: None})
 
 
+@pytest.mark.parametrize(
+    ("words", "said", "shown"),
+    [
+        ("bias -1: 3e-12", "bias −1: 3 times 10 to the power −12", "bias −1: 3 × 10<sup>−12</sup>"),
+        ("4e+00 < 2.5e+03", "4 < 2500", "4 &lt; 2500"),
+        ("8e-03 of 1e+9", "0.008 of 1 times 10 to the power 9", "0.008 of 1 × 10<sup>9</sup>"),
+    ],
+)
+def test_numbers_can_be_said_and_read(words, said, shown):
+    sliders = load("sliders")
+    assert (sliders.said(words), sliders.shown(words)) == (said, shown)
+
+
 @pytest.mark.parametrize("name", SLIDERS)
 def test_slider_is_small_and_complete(frames, name):
     text = (FRAMES / f"{name}.js").read_bytes()
     assert len(gzip.compress(text, 9)) < LIMIT
     made = kept(name)
-    assert len(made["frames"]) == len(made["words"]) >= 5 and made["frames"][made["start"]] == []
+    assert len(made["frames"]) == len(made["said"]) >= 5 and made["frames"][made["start"]] == []
     seen = {frames.undo(made, number) for number in range(len(made["frames"]))}
     assert len(seen) == len(made["frames"])  # each value shows another figure
     for svg in seen:
         ET.fromstring(svg)
-    assert len(set(made["words"])) == len(made["words"])
-    for words in made["words"]:
+    assert len(set(made["said"])) == len(made["said"])
+    for words in made["said"]:
         assert len(words.split()) >= 3 and not re.search(r"\$|\\|nan|inf\b", words)
 
 
@@ -153,25 +166,25 @@ def test_slider_moves_its_figure(context, base, name, scheme):  # noqa: F811
     slider, own = first(tab, name), source(tab, name)
     tab.wait_for_load_state("networkidle")
     assert not [url for url in visit.loaded | set(asked) if "frames/" in url or "move.js" in url]
-    assert slider.get_attribute("aria-valuetext") == made["words"][start]
+    assert slider.get_attribute("aria-valuetext") == made["said"][start]
     assert tab.evaluate("input => input.labels[0].innerText.length > 5", slider.element_handle())
     page = tab.url
     slider.focus()
-    last = len(made["words"]) - 1
+    last = len(made["said"]) - 1
     for key, number in [("Home", 0), ("ArrowRight", 1), ("End", last), ("ArrowLeft", last - 1)]:
         tab.keyboard.press(key)
-        waits(tab, name, made["words"][number])
-        assert tab.locator(f"#fig-{name} output").inner_text() == made["words"][number]
+        waits(tab, name, made["said"][number])
+        assert tab.locator(f"#fig-{name} output").inner_html() == made["shown"][number]
         assert source(tab, name).startswith("data:") != (number == start)
         tab.wait_for_function(
             "image => image.complete && image.naturalWidth > 0",
             arg=tab.locator(f"#fig-{name} img").element_handle(),
         )
-    assert made["words"][last - 1] in tab.locator(f"#fig-{name} img").get_attribute("alt")
+    assert made["said"][last - 1] in tab.locator(f"#fig-{name} img").get_attribute("alt")
     assert tab.url == page  # arrows turn no page
     for _ in range(last - 1 - start):
         tab.keyboard.press("ArrowLeft")
-    waits(tab, name, made["words"][start])
+    waits(tab, name, made["said"][start])
     assert source(tab, name) == own
     assert sum("frames/" in url for url in asked) == (scheme == "http") or scheme == "file"
     assert not visit.wrong
@@ -187,7 +200,7 @@ def test_every_frame_is_the_tested_one(context, base, frames, name):  # noqa: F8
     tab.wait_for_function("name => globalThis.Run.frames?.[name]", arg=name)
     for number in range(len(made["frames"])):
         first(tab, name).fill(str(number))
-        waits(tab, name, made["words"][number])
+        waits(tab, name, made["said"][number])
         if number != made["start"]:
             shown = tab.evaluate(
                 "name => decodeURIComponent(document.querySelector(`#fig-${name} img`).src)", name
@@ -203,7 +216,7 @@ def test_moved_figure_can_be_read_by_everyone(contexts, base, name, mode):  # no
     tab = visit.tab
     first(tab, name).focus()
     tab.keyboard.press("End")
-    waits(tab, name, made["words"][-1])
+    waits(tab, name, made["said"][-1])
     tab.evaluate(Axe().axe_script)
     found = tab.evaluate(
         """async name => (await axe.run(`#fig-${name}`)).violations
@@ -259,14 +272,14 @@ def test_motion_plays_once_when_asked(context, base, name):  # noqa: F811
     assert button.inner_text() == "Play"
     stopped = first(tab, name).input_value()
     tab.wait_for_timeout(1000)
-    assert first(tab, name).input_value() == stopped != str(len(made["words"]) - 1)
+    assert first(tab, name).input_value() == stopped != str(len(made["said"]) - 1)
     button.click()
-    waits(tab, name, made["words"][-1])
+    waits(tab, name, made["said"][-1])
     tab.wait_for_function(
         "name => document.querySelector(`#fig-${name} button`).textContent == 'Play'", arg=name
     )
     tab.wait_for_timeout(1000)
-    assert first(tab, name).input_value() == str(len(made["words"]) - 1)  # once
+    assert first(tab, name).input_value() == str(len(made["said"]) - 1)  # once
     tab.close()
 
 

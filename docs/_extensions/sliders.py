@@ -5,7 +5,8 @@ The cell says which, in its options:
     slider:
       label: Angle of the pair
       values: range(0, 181, 5)
-      says: f"{degrees} degrees, a full turn in {360 / degrees:.0f} steps"
+      says: >-
+        f"{degrees} degrees: a turn takes {360 / degrees:.0f} steps"
 
 `values` and `says` are Python, computed in the page; in `says` the function's parameter is known. With
 `play: true` there is a button as well, which shows all values once, one after another.
@@ -16,6 +17,7 @@ touch loads them, and move.js (site.js). They are a script: from a folder a page
 """
 
 import json
+import re
 from html import escape
 from pathlib import Path
 
@@ -29,6 +31,26 @@ logger = logging.getLogger(__name__)
 FOLDER = "frames"
 
 
+def numbers_in(text, write):
+    """Return a text with its numbers such as 4e-11 written out, those near 1 without a power."""
+
+    def written(match):
+        exponent = int(match[2])
+        return f"{float(match[0]):.12g}" if -4 <= exponent <= 4 else write(match[1], exponent)
+
+    return re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", written, text).replace("-", "\N{MINUS SIGN}")
+
+
+def said(words):
+    """Return words as a screen reader says them."""
+    return numbers_in(words, lambda number, exponent: f"{number} times 10 to the power {exponent}")
+
+
+def shown(words):
+    """Return words in HTML."""
+    return numbers_in(escape(words), lambda number, exponent: f"{number} × 10<sup>{exponent}</sup>")
+
+
 def control(name, address, slider, drawn):
     """Return the slider in HTML."""
     start, words = drawn["start"], drawn["words"]
@@ -37,14 +59,15 @@ def control(name, address, slider, drawn):
         f'<div class="slider" data-frames="{address}">'
         f'<label for="move-{name}">{escape(str(slider["label"]))}</label>{button}'
         f'<input id="move-{name}" type="range" min="0" max="{len(words) - 1}" value="{start}" '
-        f'aria-valuetext="{escape(words[start])}" autocomplete="off">'
-        f'<output for="move-{name}" aria-live="off">{escape(words[start])}</output></div>'
+        f'aria-valuetext="{escape(said(words[start]))}" autocomplete="off">'
+        f'<output for="move-{name}" aria-live="off">{shown(words[start])}</output></div>'
     )
 
 
 def script(name, drawn):
     """Return the frames as a script."""
-    kept = {key: drawn[key] for key in ("start", "words", "base", "lines", "frames")}
+    kept = {key: drawn[key] for key in ("start", "base", "lines", "frames")}
+    kept |= {"said": [said(words) for words in drawn["words"]], "shown": [shown(w) for w in drawn["words"]]}
     text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
     return f"(Run.frames ??= {{}})[{json.dumps(name)}] = {text};\n"
 

@@ -14,7 +14,7 @@
   };
 
   function show(box, range) {
-    const { start, words, base, lines, frames } = Run.frames[range.id.replace("move-", "")];
+    const { start, said, shown, base, lines, frames } = Run.frames[range.id.replace("move-", "")];
     const image = box.parentElement.querySelector("img"), number = range.valueAsNumber;
     if (number == (image.dataset.frame ?? start)) return;
     image.dataset.own ??= image.getAttribute("src");
@@ -23,9 +23,9 @@
     const made = lines.slice(0, base);
     for (const [at, count, ...others] of frames[number]) made.splice(at, count, ...others.map(other => lines[other]));
     image.src = number == start ? image.dataset.own : `data:image/svg+xml,${encodeURIComponent(made.join(""))}`;
-    image.alt = number == start ? image.dataset.alt : `${words[number]}. Before it was moved: ${image.dataset.alt}`;
-    range.setAttribute("aria-valuetext", words[number]);
-    box.querySelector("output").textContent = words[number];
+    image.alt = number == start ? image.dataset.alt : `${said[number]}. Before it was moved: ${image.dataset.alt}`;
+    range.setAttribute("aria-valuetext", said[number]);
+    box.querySelector("output").innerHTML = shown[number];
   }
 
   // From the first value to the last, once; a second press stops, and so does moving the slider.

@@ -27,12 +27,14 @@ if TYPE_CHECKING:  # for editors, which do not run __getattr__
 
 FIGURES = {  # module: its figures, in the order of the page
     "index": ("mark", "norms_by_distance"),
-    "chain_rule": ("unrolled_graph", "jacobian_norm_map", "factors_by_distance"),
+    "chain_rule": ("unrolled_graph", "gradient_walk", "jacobian_norm_map", "factors_by_distance"),
     "sigmoid": ("activation_and_slope", "slopes_in_use", "growth_window", "factors_by_scale"),
     "eigenvalues": (
         "singular_values_of_powers",
         "vectors_and_images",
         "paths_by_eigenvalue",
+        "powers_of_a_cloud",
+        "eigenvalues_and_norms",
         "power_iteration_ratios",
         "powers_and_jacobians",
     ),
@@ -40,8 +42,14 @@ FIGURES = {  # module: its figures, in the order of the page
     "clipping": ("loss_surface", "steps_from_a_wall", "clipped_directions", "errors_by_threshold"),
     "orthogonal": ("spectrum_panels", "mirror_image", "product_norms"),
     "orthogonal_initialization": ("gram_schmidt_steps", "entry_histograms", "norms_by_start"),
-    "truncation": ("norms_by_word", "truncation_schedules", "accuracy_by_window", "derivative_by_window"),
-    "lstm": ("lstm_step", "unrolled_lstm"),
+    "truncation": (
+        "norms_by_word",
+        "truncation_schedules",
+        "accuracy_by_window",
+        "accuracy_at_window",
+        "derivative_by_window",
+    ),
+    "lstm": ("lstm_step", "cell_memory", "unrolled_lstm"),
     "gru": ("state_shares", "unrolled_gru"),
     "case": ("losses_before_and_after",),
     "experiments": ("errors_by_gradient", "errors_by_network", "errors_by_length", "learning_curves"),

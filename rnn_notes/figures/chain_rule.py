@@ -56,6 +56,72 @@ def unrolled_graph(steps: int = 4) -> Figure:
 
 
 @styled
+def gradient_walk(lengths: np.ndarray, passed: int, code: tuple[str, str]) -> Figure:
+    """Draw how far the gradient has come on its way back, beside the two lines of code that take it there.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (2 T + 1,)
+        The length of the gradient for the last state, and after each line that it passes: two for every
+        step, from the last step to the first.
+    passed : int
+        How many lines it has passed, from 0 to 2 T.
+    code : tuple of two str
+        The two lines.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> figure = figures.gradient_walk(0.8 ** np.arange(9), passed=3, code=("dz = ...", "dh_next = ..."))
+    >>> len(figure.axes)
+    1
+    """
+    lengths = style.numbers("lengths", lengths, "2 T + 1", positive=True)
+    if len(lengths) < 5 or len(lengths) % 2 == 0:
+        raise ValueError(f"lengths must have shape (2 T + 1,) with T at least 2, got {lengths.shape}")
+    check_integer("passed", passed, 0)
+    steps = len(lengths) // 2
+    if passed > 2 * steps:
+        raise ValueError(f"passed must be at most {2 * steps}, got {passed}")
+    figure, axes, add, connect = style.graph(3.3, (-0.3, steps + 1.1), (-2.75, 1.5))
+    now, line = steps - passed // 2, passed % 2  # at z of the state if a line is half a factor
+    for t in range(steps + 1):
+        here, before, weight = (t, 0), (t - 1, 0), (t - 0.5, -1.15)
+        add(here, f"$h^{{({t})}}$", SHRINKS if t == now else INK)
+        if t == 0:
+            continue
+        connect(before, here, FAINT)
+        add(weight, "$W_h$", GROWS)
+        connect(weight, here, FAINT)
+        if 2 * (steps - t) + 1 <= passed:
+            connect(here, weight, GROWS, bend=-0.3)
+        if 2 * (steps - t) + 2 <= passed:
+            connect(here, before, SHRINKS, bend=0.55)
+    end, loss = (steps, 0), (steps, 1.2)
+    add(loss, f"$L^{{({steps})}}$")
+    connect(end, loss, FAINT)
+    connect(loss, end, SHRINKS, bend=-0.3)
+    name = r"\partial L/\partial z" if line else r"\partial L/\partial h"
+    words = rf"$\Vert {name}^{{({now})}}\Vert = {lengths[passed] / lengths[0]:.3f}$ of the first"
+    axes.text(-0.3, 1.2, words, color=SHRINKS, va="center")
+    for number, text in enumerate(code):
+        runs = passed > 0 and line != number
+        look = {"color": SHRINKS if runs else FAINT, "family": "monospace"}
+        axes.text(
+            -0.3,
+            -2.05 - 0.5 * number,
+            ("\N{BLACK RIGHT-POINTING TRIANGLE} " if runs else "  ") + text,
+            **look,
+        )
+    return figure
+
+
+@styled
 def jacobian_norm_map(norms: np.ndarray) -> Figure:
     """Draw the norms of ∂h⁽ᵗ⁾/∂h⁽ᵏ⁾ for all pairs of steps as a map, from vanished to exploded.
 

@@ -154,6 +154,95 @@ def paths_by_eigenvalue(paths: Sequence[np.ndarray], eigenvalues: Sequence[compl
 
 
 @styled
+def powers_of_a_cloud(
+    points: np.ndarray, eigenvectors: np.ndarray, eigenvalues: Sequence[float], reach: float
+) -> Figure:
+    """Draw where a power of a 2×2 matrix has sent a cloud of points, beside the lines of its eigenvectors.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        The points Aᵏx.
+    eigenvectors : ndarray of shape (2, 2)
+        One eigenvector in each column, not zero.
+    eigenvalues : sequence of two floats
+        What A does along them, for their colors.
+    reach : float
+        How far the axes go to the right; they go half as far up.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> cloud = np.random.default_rng(0).normal(size=(50, 2))
+    >>> figure = figures.powers_of_a_cloud(cloud, np.eye(2), [1.1, 0.7], reach=5)
+    >>> len(figure.axes[0].get_lines())
+    5
+    """
+    points = style.numbers("points", points, "n", 2)
+    eigenvectors = style.numbers("eigenvectors", eigenvectors, 2, 2)
+    eigenvalues = style.numbers("eigenvalues", eigenvalues, 2)
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
+    style.plane(axes, reach, xticks=[], yticks=[])
+    for vector, value in zip(eigenvectors.T, eigenvalues, strict=True):
+        color, _ = style.eigenvalue_look(value)
+        end = 3 * reach * vector / np.linalg.norm(vector)
+        axes.plot(*zip(-end, end, strict=True), color=color, linewidth=1.2)
+    axes.plot(*points.T, "o", color=INK, markersize=2.2, markeredgewidth=0)
+    axes.set_ylim(-reach / 2, reach / 2)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+@styled
+def eigenvalues_and_norms(
+    values: np.ndarray, norms: np.ndarray, reach: float, limits: tuple[float, float]
+) -> Figure:
+    """Draw the eigenvalues of a matrix in the plane, and beside them the norms of its powers.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        The eigenvalues, complex.
+    norms : ndarray of shape (t + 1,)
+        ‖Aᵏ‖₂ for k = 0, 1, ..., t, positive.
+    reach : float
+        How far the plane goes to each side.
+    limits : tuple of two floats
+        The smallest and the largest norm that is shown.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> figure = figures.eigenvalues_and_norms(
+    ...     np.array([0.9, 0.5j, -0.5j]), 0.9 ** np.arange(20), reach=1.5, limits=(1e-3, 1e3)
+    ... )
+    >>> figure.axes[1].get_xlabel()
+    'power $k$: steps back'
+    """
+    values = np.asarray(values, complex)
+    if values.ndim != 1 or not values.size:
+        raise ValueError(f"values must have shape (n,), got {values.shape}")
+    norms = style.numbers("norms", norms, "t + 1", positive=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.45), width_ratios=(1, 1.1))
+    style.eigenvalue_plane(left, values, reach, size=3)
+    k = np.arange(len(norms))
+    style.curve(right, k, norms, style.trend(norms[-1:]))
+    style.norm_axis(right, r"$\Vert W_h^k\Vert_2$", limits)
+    right.set(xlim=(0, k[-1]), xlabel="power $k$: steps back")
+    return figure
+
+
+@styled
 def power_iteration_ratios(curves: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
     """Draw the ratio of successive norms in power iteration, divided by the size of the largest eigenvalue.
 

@@ -20,6 +20,7 @@ def norms_by_distance(
     of: str = "h",
     by: str | None = None,
     words: bool = False,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw how much of a gradient is left after so many steps back, for several networks.
 
@@ -40,6 +41,8 @@ def norms_by_distance(
         The letter of the state that the norms are of, and of the earlier state, if it is another.
     words : bool
         Whether the axes have words in place of formulas.
+    limits : tuple of two floats, optional
+        The smallest and the largest norm that is shown; without them, those drawn.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def norms_by_distance(
         rows = style.numbers(f"norms of {label!r}", rows, "draws", len(distance), positive=True)
         line = DASHED if label in dashed else "-"
         style.curve(axes, distance, rows, style.trend(rows[:, -1]), label, linestyle=line)
-    style.norm_axis(axes, "gradient left" if words else style.jacobian(of, by))
+    style.norm_axis(axes, "gradient left" if words else style.jacobian(of, by), limits)
     style.distance_axis(axes, distance)
     if words:
         axes.set_xlabel("steps back in time")

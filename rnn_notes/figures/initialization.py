@@ -59,7 +59,12 @@ def spectrum_disk(values: np.ndarray, radius: float) -> Figure:
 
 
 @styled
-def growth_by_scale(scales: np.ndarray, rates: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
+def growth_by_scale(
+    scales: np.ndarray,
+    rates: Sequence[np.ndarray],
+    labels: Sequence[str],
+    limits: tuple[float, float] | None = None,
+) -> Figure:
     """Draw the growth rate of gradients over the scale of W_h, for several networks.
 
     Parameters
@@ -70,6 +75,8 @@ def growth_by_scale(scales: np.ndarray, rates: Sequence[np.ndarray], labels: Seq
         For each network the rates per step, one row per random draw. The first network has no activation.
     labels : sequence of str
         What to write beside each network's curve.
+    limits : tuple of two floats, optional
+        The smallest and the largest rate that is shown; without them, those drawn.
 
     Returns
     -------
@@ -103,6 +110,7 @@ def growth_by_scale(scales: np.ndarray, rates: Sequence[np.ndarray], labels: Seq
     axes.text(0.97, 0.03, "gradients vanish", color=SHRINKS, transform=axes.transAxes, ha="right")
     axes.set(
         xlim=(scales[0], scales[-1]),
+        ylim=limits,
         xlabel=r"scale of the recurrent weights, $\sigma\sqrt{n}$",
         ylabel="growth rate per step",
     )

@@ -1,11 +1,13 @@
 """Figures of the lecture on the LSTM."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from rnn_notes._checks import check_integer
 from rnn_notes.figures import style
-from rnn_notes.figures.style import FAINT, INK, SHRINKS, STEADY, styled
+from rnn_notes.figures.style import DASHED, FAINT, INK, SHRINKS, STEADY, WIDTH, styled
 
 
 @styled
@@ -55,6 +57,42 @@ def lstm_step(c_before: float, i: float, f: float, g: float, o: float) -> Figure
                 connect(before, here, FAINT)
             number = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
             axes.text(2 * place, y + 0.5, number, ha="center", va="bottom")
+    return figure
+
+
+@styled
+def cell_memory(left: np.ndarray, memory: float) -> Figure:
+    """Draw what a cell keeps after so many steps, and a box as long as its memory, of the same area.
+
+    Parameters
+    ----------
+    left : ndarray of shape (n,)
+        The share fⁿ that is left after 0, 1, ... steps, from 0 to 1.
+    memory : float
+        The length of the memory in steps, positive.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnn_notes import figures
+    >>> figure = figures.cell_memory(0.9 ** np.arange(100), memory=10)
+    >>> figure.axes[0].get_xlabel()
+    'steps'
+    """
+    left = style.numbers("left", left, "n")
+    if not np.all((left >= 0) & (left <= 1)):
+        raise ValueError(f"left must be from 0 to 1, got {left!r}")
+    if not memory > 0:
+        raise ValueError(f"memory must be positive, got {memory!r}")
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.3))
+    axes.stairs(left, fill=True, color=STEADY, alpha=0.3)
+    axes.stairs(left, color=STEADY, linewidth=1.4, baseline=None)
+    axes.add_patch(Rectangle((0, 0), memory, 1, fill=False, edgecolor=INK, linewidth=1, linestyle=DASHED))
+    axes.set(xlim=(0, len(left)), ylim=(0, 1.08), xlabel="steps", ylabel="left of 1", yticks=(0, 0.5, 1))
     return figure
 
 

@@ -8,6 +8,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from rnn_notes._checks import check_integer
 from rnn_notes.figures import style
 from rnn_notes.figures.style import DASHED, FAINT, GROWS, INK, SHRINKS, STEADY, WIDTH, styled
 
@@ -152,6 +153,55 @@ def accuracy_by_window(
         axes.set(ylim=(0, 1.05), xlim=(-0.5, count - 0.5), xlabel="window $K$", ylabel="share of right nouns")
         axes.set_xticks(place, [f"{window:g}" for window in windows])
         axes.label_outer()
+    return figure
+
+
+@styled
+def accuracy_at_window(window: int, distance: int, accuracy: np.ndarray, chance: float) -> Figure:
+    """Draw which steps before a loss a window reaches, and the accuracy of networks trained with it.
+
+    Parameters
+    ----------
+    window : int
+        K, the steps that the gradient goes back.
+    distance : int
+        How many steps before the loss the word in question came in.
+    accuracy : ndarray of shape (seeds,)
+        The share of right answers of each network, from 0 to 1.
+    chance : float
+        What guessing gets.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from rnn_notes import figures
+    >>> figure = figures.accuracy_at_window(4, 12, [0.4, 0.6, 0.5], chance=0.25)
+    >>> figure.axes[1].get_xlabel()
+    'share of right nouns'
+    """
+    check_integer("window", window, 0)
+    check_integer("distance", distance, 1)
+    accuracy = style.numbers("accuracy", accuracy, "seeds")
+    if not np.all((accuracy >= 0) & (accuracy <= 1)):
+        raise ValueError("accuracy must be from 0 to 1")
+    figure, (steps, shares) = plt.subplots(2, 1, figsize=(WIDTH, 2.3))
+    color, marker = (STEADY, "o") if window >= distance else (SHRINKS, "v")
+    for back in range(distance + 1):
+        edge = GROWS if back == distance else FAINT
+        face = color if back <= window else "none"
+        steps.add_patch(Rectangle((-back - 0.42, -0.42), 0.84, 0.84, facecolor=face, edgecolor=edge))
+    steps.set(aspect="equal", xlim=(-distance - 0.6, 0.6), ylim=(-0.6, 0.6), yticks=[])
+    steps.set_xticks([-distance, -distance / 2, 0], ["subject", f"{distance // 2} steps", "loss"])
+    steps.spines[:].set_visible(False)
+    steps.tick_params(length=0)
+    shares.plot(accuracy, np.arange(len(accuracy)), marker, color=color, markersize=6, clip_on=False)
+    shares.axvline(chance, **style.GUIDE)
+    shares.annotate("chance", (chance, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom")
+    shares.set(xlim=(0, 1), ylim=(-0.8, len(accuracy) - 0.2), yticks=[], xlabel="share of right nouns")
+    shares.spines["left"].set_visible(False)
     return figure
 
 
