@@ -196,6 +196,13 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ({"norms": [GRID], "labels": ["a"], "dashed": ["b"]}, "dashed"),
     ],
     "unrolled_graph": [([1], "steps")],
+    "gradient_walk": [
+        ([GRID, 0, ("a", "b")], "lengths must have shape"),
+        ([np.ones(6), 0, ("a", "b")], "lengths must have shape"),
+        ([0 * np.ones(5), 0, ("a", "b")], "lengths must be positive"),
+        ([np.ones(5), 5, ("a", "b")], "passed must be at most 4"),
+        ([np.ones(5), -1, ("a", "b")], "passed"),
+    ],
     "jacobian_norm_map": [([np.ones((2, 3))], "norms"), ([np.zeros((3, 3))], "norms")],
     "factors_by_distance": [([[0.5], [1.5, 1.5]], "given"), ([[-0.5], [1.5]], "taken")],
     "activation_and_slope": [([-RISING, RISING, RISING], "z"), ([RISING, RISING, TWO], "slope")],
@@ -223,6 +230,16 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([GRID, np.ones((2, 3))], "images"),
     ],
     "paths_by_eigenvalue": [([[], []], "eigenvalues"), ([[THREE], [1.0]], "paths")],
+    "powers_of_a_cloud": [
+        ([THREE, GRID, TWO, 1.0], "points must have shape"),
+        ([GRID, THREE, TWO, 1.0], "eigenvectors must have shape"),
+        ([GRID, GRID, THREE, 1.0], "eigenvalues must have shape"),
+    ],
+    "eigenvalues_and_norms": [
+        ([GRID, THREE, 1.0, (0.1, 10)], "values must have shape"),
+        ([THREE, GRID, 1.0, (0.1, 10)], "norms must have shape"),
+        ([THREE, 0 * THREE, 1.0, (0.1, 10)], "norms must be positive"),
+    ],
     "power_iteration_ratios": [([[THREE], []], "labels"), ([[GRID], ["a"]], "curves")],
     "powers_and_jacobians": [([THREE, THREE, TWO], "beside_it")],
     "spectrum_disk": [([GRID, 1.0], "values"), ([THREE, 0.0], "radius")],
@@ -273,11 +290,22 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([np.ones((1, 2, 3)), [1, 2], [], ["a"], 0.5], "needed"),
         ([np.ones((1, 2, 3)), [1, 2], [1], [], 0.5], "titles"),
     ],
+    "accuracy_at_window": [
+        ([-1, 12, THREE / 9, 0.25], "window"),
+        ([1, 0, THREE / 9, 0.25], "distance"),
+        ([1, 12, GRID, 0.25], "accuracy must have shape"),
+        ([1, 12, [2.0], 0.25], "accuracy must be from 0 to 1"),
+    ],
     "derivative_by_window": [([THREE, TWO, 1.0], "derivative"), ([THREE, THREE, 0.0], "full")],
     "lstm_step": [
         ([np.nan, 0.5, 0.5, 0.5, 0.5], "c_before"),
         ([1.0, 0.5, 1.5, 0.5, 0.5], "f"),
         ([1.0, 0.5, 0.5, -2.0, 0.5], "g"),
+    ],
+    "cell_memory": [
+        ([GRID, 1.0], "left must have shape"),
+        ([[1.5], 1.0], "left must be from 0 to 1"),
+        ([[0.5], 0.0], "memory must be positive"),
     ],
     "unrolled_lstm": [([1], "steps")],
     "state_shares": [

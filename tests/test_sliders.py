@@ -21,6 +21,7 @@ SLIDERS = {
     if "slider" in cell.metadata
 }
 HTML = {name: pages.html(page) for name, (page, _) in SLIDERS.items()}
+HREF = "{http://www.w3.org/1999/xlink}href"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -69,10 +70,13 @@ def test_frames_are_the_figures_themselves(frames):
         again = ET.fromstring(frames.undo(made, number))
         there = {element.get("id") for element in again.iter()}
         for element in own.iter(f"{SVG}use"):
-            assert element.get("{http://www.w3.org/1999/xlink}href")[1:] in there
+            assert element.get(HREF)[1:] not in there  # named by what they are
+        for element in again.iter(f"{SVG}use"):
+            assert element.get(HREF)[1:] in there
         shapes = [
             [one.get("d") for one in tree.iter(f"{SVG}path") if not one.get("id")] for tree in (own, again)
         ]
+        assert all(shapes)
         assert len(shapes[0]) == len(shapes[1])
         for before, after in zip(*shapes, strict=True):
             for x, y in zip(re.findall(r"[-\d.]+", before), re.findall(r"[-\d.]+", after), strict=True):

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
-from frames import hashed
+from frames import identity
 from inputs import BUILD, ROOT, digest, digest_now, digest_of, digests, environment, versions
 from progress import clear, count, show
 from records import read_record, write_record
@@ -225,11 +225,11 @@ def run(notebook, page, timeout, scratch):
             if output.get("name") == "stderr":
                 raise stopped(index, lines[index], f"writes to stderr: {output.text.strip()!r}")
     frames[page] = {}
-    for cell in drawing:  # the last one first
+    for cell in reversed(drawing):  # the first one first
         index = cells.index(cell) - 1
         drawn = cell.outputs[0].data["application/json"]
-        own = [output.data.get("image/svg+xml", "") for output in cells[index].outputs if "data" in output]
-        if drawn["drawn"] not in map(hashed, own):
+        own = [output.get("data", {}).get("image/svg+xml") for output in cells[index].outputs]
+        if drawn["drawn"] not in map(identity, filter(None, own)):
             raise stopped(index, last(index), "its last line, run again, draws another figure")
         frames[page][str(index)] = drawn
         del cells[index + 1], lines[index + 1]

@@ -42,11 +42,16 @@ def draw_frames(source: str, settings: dict, namespace: dict) -> dict:
         pyplot.close("all")
         words.append(str(eval(settings["says"], namespace | {parameter: value})))
     start = values.index(shown)
-    return {"start": start, "drawn": hashed(svgs[start]), "words": words, **differences(svgs, start)}
+    return {"start": start, "drawn": identity(svgs[start]), "words": words, **differences(svgs, start)}
 
 
 def hashed(svg: str) -> str:
     return blake2b(svg.encode(), digest_size=12).hexdigest()
+
+
+def identity(svg: str) -> str:
+    """Return what figures that look the same share: coordinates differ by rounding, and ids with them."""
+    return hashed(repr(elements(svg)))
 
 
 def rounded(match):
@@ -54,13 +59,13 @@ def rounded(match):
 
 
 def elements(svg: str) -> tuple[str, dict[str, str], list[str]]:
-    """Return the first element of an SVG, what it defines by its names, and all other elements."""
+    """Return the first element of an SVG, what it defines, named by its hash, and all other elements."""
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r' (?:d|x|y|x1|x2|y1|y2)="[^"]*"|translate\([^)]*\)', rounded, svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     # Matplotlib breaks lines within elements, and has no text but that of styles.
     first, *parts = [" ".join(part.split()) for part in re.findall(r"<[^>]*>|[^<\s][^<]*", svg)]
-    defined, drawn, depth, one = {}, [], None, ""
+    defined, names, drawn, depth, one = {}, {}, [], None, ""
     for part in parts:
         if part == "<defs>":
             depth = 0
@@ -74,11 +79,17 @@ def elements(svg: str) -> tuple[str, dict[str, str], list[str]]:
             if part.startswith("<"):
                 depth += -1 if part.startswith("</") else not part.endswith("/>")
             if depth == 0:
-                name = re.search(r'id="([^"]*)"', one)
-                if defined.setdefault(name[1] if name else one, one) != one:
-                    raise ValueError(f"two things in one figure have the name {name[1]}")
+                what = re.sub(r' id="([^"]*)"', "", one, count=1)
+                name = "d" + hashed(what)[:7]
+                if then := re.search(r' id="([^"]*)"', one):
+                    names[then[1]] = name
+                defined[name] = re.sub(r"^<[\w]+", rf'\g<0> id="{name}"', what)
                 one = ""
-    return first, defined, drawn
+
+    def named(part):
+        return re.sub(r"#([\w-]+)", lambda match: "#" + names.get(match[1], match[1]), part)
+
+    return first, {name: named(one) for name, one in defined.items()}, [named(part) for part in drawn]
 
 
 def differences(svgs: list[str], start: int) -> dict:
@@ -86,9 +97,7 @@ def differences(svgs: list[str], start: int) -> dict:
     parts = [elements(svg) for svg in svgs]
     defined = {}
     for _, more, _ in parts:
-        for name, one in more.items():
-            if defined.setdefault(name, one) != one:
-                raise ValueError(f"{name} is one thing in a frame, and another one in the next")
+        defined |= more
     whole = [[first, "<defs>", *defined.values(), "</defs>", *drawn] for first, _, drawn in parts]
     lines = whole[start][:]
     numbers = {line: number for number, line in reversed(list(enumerate(lines)))}
