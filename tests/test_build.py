@@ -417,6 +417,21 @@ mystnb:
 ---
 from rnn_notes import figures
 fig = figures.unrolled_graph(steps=3)"""
+SLIDER = """---
+slider: {label: Steps, values: "range(2, 5)", says: "str(steps)"}
+mystnb:
+  image:
+    alt: Two steps.
+  figure:
+    name: fig-moving
+    caption: A network that can be made longer.
+---
+from rnn_notes import figures
+def draw(steps):
+    return figures.unrolled_lstm(steps)
+
+# other numbers: 2 to 4
+fig = draw(2)"""
 COMPUTED = "import numpy as np\nA = np.random.default_rng(0).random((99, 99))\nprint((A @ A).sum().hex())"
 
 
@@ -483,6 +498,9 @@ def small(tmp_path_factory):
     works = re.findall(r"@\w+\{([^,]+),", Path(ROOT, "docs", "references.bib").read_text(encoding="utf-8"))
     first = site.built(
         a_figure=page("Figure", FIGURE),
+        a_slider=page(
+            "Slider", SLIDER, SLIDER.replace("fig-moving", "fig-other").replace("draw(2)", "draw(3)")
+        ),
         a_page_with_a_long_name_one=page("One", *cells),
         a_page_with_a_long_name_two=page("Two", *cells),
         terms=TERMS,  # written before a page that shows what they mean
@@ -532,6 +550,10 @@ EDITS = {
     "a term": ("terms.md", "state\n", "outcome\n"),
     "a cell": ("a_page_with_a_long_name_one.md", "'alpha'", "'omega'"),
     "a figure": ("a_figure.md", "steps=3)", "steps=4)"),
+    "a slider's values": ("a_slider.md", "range(2, 5)", "range(2, 6)"),
+    "a slider's label": ("a_slider.md", "label: Steps", "label: Length"),
+    "a slider's name": ("a_slider.md", "fig-moving", "fig-moved"),
+    "no sliders": ("a_slider.md", "slider:", "other:"),
     "an exercise": ("formulas.md", "How long?", "How short?"),
     "a solution": ("formulas.md", "Three steps.", "Four steps."),
     "no exercises": ("formulas.md", "## Exercises", "## Questions"),

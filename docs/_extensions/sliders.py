@@ -54,10 +54,11 @@ def shown(words):
 def control(name, address, slider, drawn):
     """Return the slider in HTML."""
     start, words = drawn["start"], drawn["words"]
-    button = '<button type="button">Play</button>' if slider.get("play") else ""
+    button = f'<button type="button" aria-describedby="move-{name}-label">Play</button>'
     return (
         f'<div class="slider" data-frames="{address}">'
-        f'<label for="move-{name}">{escape(str(slider["label"]))}</label>{button}'
+        f'<label id="move-{name}-label" for="move-{name}">{escape(str(slider["label"]))}</label>'
+        f"{button * bool(slider.get('play'))}"
         f'<input id="move-{name}" type="range" min="0" max="{len(words) - 1}" value="{start}" '
         f'aria-valuetext="{escape(said(words[start]))}" autocomplete="off">'
         f'<output for="move-{name}" aria-live="off">{shown(words[start])}</output></div>'

@@ -9,7 +9,7 @@
     await Run.load(`frames/${box.dataset.frames}`);
     const range = box.querySelector("input"), button = box.querySelector("button");
     if (pressed && pressed == button) play(box, range, button);
-    else if (playing.has(box) && box.contains(document.activeElement) && document.activeElement != button) stop(box, button);
+    else if (playing.has(box) && document.activeElement == range) stop(box, button);
     show(box, range);
   };
 
@@ -32,11 +32,15 @@
   function play(box, range, button) {
     if (playing.has(box)) return stop(box, button);
     range.value = range.min;
+    box.querySelector("output").ariaLive = "off";
     button.textContent = "Stop";
     playing.set(box, setInterval(() => {
       range.stepUp();
+      if (range.value == range.max) {
+        box.querySelector("output").ariaLive = "polite";  // where it ends is said, what is on the way would be too much
+        stop(box, button);
+      }
       show(box, range);
-      if (range.value == range.max) stop(box, button);
     }, WAIT));
   }
 
