@@ -70,12 +70,16 @@ def first_sentence(caption):
 
 
 def drawn_by(source):
-    """Return the call that draws the figure, as the cell has it."""
+    """Return the call that draws the figure, as the cell has it: of a function of the cell, if that draws."""
     try:
-        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        lines = ast.parse(source).body
     except SyntaxError:  # a line that IPython alone reads
         return ""
+    lines = [line for line in lines if not isinstance(line, ast.FunctionDef)]
+    calls = [node for line in lines for node in ast.walk(line) if isinstance(node, ast.Call)]
     drawing = [call for call in calls if ast.unparse(call.func).startswith("figures.")]
+    last = getattr(lines[-1], "value", None) if lines else None
+    drawing = drawing or [last] * isinstance(last, ast.Call)
     return ast.get_source_segment(source, drawing[-1]) if drawing else ""
 
 

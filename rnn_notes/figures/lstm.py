@@ -88,7 +88,7 @@ def cell_memory(left: np.ndarray, memory: float) -> Figure:
         raise ValueError(f"left must be from 0 to 1, got {left!r}")
     if not memory > 0:
         raise ValueError(f"memory must be positive, got {memory!r}")
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.3))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
     axes.stairs(left, fill=True, color=STEADY, alpha=0.3)
     axes.stairs(left, color=STEADY, linewidth=1.4, baseline=None)
     axes.add_patch(Rectangle((0, 0), memory, 1, fill=False, edgecolor=INK, linewidth=1, linestyle=DASHED))
