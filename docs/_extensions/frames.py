@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Callable
 from difflib import SequenceMatcher
+from functools import lru_cache
 from hashlib import blake2b
 
 PRINT = {"bbox_inches": None, "metadata": {"Date": None}}  # as kernel.py has the cell's own figure printed
@@ -30,19 +31,48 @@ def draw_frames(source: str, settings: dict, namespace: dict) -> dict:
     from IPython.core.pylabtools import print_figure
     from matplotlib import pyplot, rc_context
 
+    remember_formulas()
     function, shown = call_of(source, namespace)
     (parameter,) = inspect.signature(function).parameters
     values = list(eval(str(settings["values"]), dict(namespace)))
     if shown not in values:
         raise ValueError(f"the slider's values must include {shown!r}, which the cell draws, got {values}")
+    places = None
     svgs, words = [], []
-    for value in values:
+    for value in [shown, *values]:
         with rc_context({"svg.hashsalt": "rnn-notes"}):
-            svgs.append(print_figure(function(value), "svg", **PRINT))
+            figure = function(value)
+            if places:  # axes stay where they are in the cell's own figure; this is half of the work, too
+                figure.set_layout_engine("none")
+                for axes, place in zip(figure.axes, places, strict=True):
+                    axes.set_position(place)
+            svgs.append(print_figure(figure, "svg", **PRINT))
+            places = places or [axes.get_position(original=True) for axes in figure.axes]
         pyplot.close("all")
-        words.append(str(eval(settings["says"], namespace | {parameter: value})))
+        if len(svgs) > 1:
+            words.append(str(eval(settings["says"], namespace | {parameter: value})))
+    own, *svgs = svgs
     start = values.index(shown)
-    return {"start": start, "drawn": identity(svgs[start]), "words": words, **differences(svgs, start)}
+    return {"start": start, "drawn": identity(own), "words": words, **differences(svgs, start)}
+
+
+def remember_formulas():
+    """Have Matplotlib parse a formula once: it forgets with every picture, and frames have the same ones."""
+    from matplotlib.mathtext import MathTextParser
+
+    parse = getattr(getattr(MathTextParser, "_parse_cached", None), "__wrapped__", None)
+    if parse is None:  # done already, or a Matplotlib that is made otherwise
+        return
+
+    @lru_cache(2000)
+    def parsed(kind, *key):
+        return parse(parsers[kind], *key)
+
+    def remembered(self, *key):
+        parsers.setdefault(self._output_type, self)
+        return parsed(self._output_type, *key)
+
+    parsers, MathTextParser._parse_cached = {}, remembered
 
 
 def hashed(svg: str) -> str:
