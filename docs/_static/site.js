@@ -71,14 +71,18 @@ for (const [drawer, box] of [["__navigation", ".sidebar-drawer"], ["__toc", ".to
   });
 
 // The theme offers the way back to the top when one scrolls up. Arriving at a place is not scrolling.
-if (location.hash) {
+{
   const root = document.documentElement, moves = ["wheel", "touchmove", "keydown", "pointerdown"];
   const moved = () => {
     root.classList.remove("arrived", "show-back-to-top");
     for (const move of moves) removeEventListener(move, moved, true);
   };
-  root.classList.add("arrived");
-  for (const move of moves) addEventListener(move, moved, { capture: true, passive: true });
+  const arrived = () => {
+    root.classList.add("arrived");
+    for (const move of moves) addEventListener(move, moved, { capture: true, passive: true });
+  };
+  if (location.hash) arrived();
+  addEventListener("hashchange", arrived);
 }
 
 // From a search result: the place is at the top of the screen, and the words that were found in it are marked.
