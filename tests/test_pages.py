@@ -1,5 +1,7 @@
 """The pages as they are written: their examples run, their lines are short, every figure has its words."""
 
+import ast
+import dis
 import doctest
 import io
 import re
@@ -167,11 +169,47 @@ def test_answers_are_computed(page):
                 assert "{glue:text}" in answer or answer == "0", (title, answer)
 
 
+ASKED = [asked for page in LECTURES for asked in questions(page)]
+
+
 def test_right_answers_stand_anywhere():
-    places = [
-        [right for right, *_ in answers].index(True) for page in LECTURES for *_, answers in questions(page)
-    ]
+    """Nor do those of a lecture, as a rule, each stand elsewhere: two would give away the third."""
+    places = [[right for right, *_ in answers].index(True) for *_, answers in ASKED]
     assert min(places.count(place) for place in range(3)) > len(places) / 5
+    assert sum(len(set(places[start : start + 3])) == 3 for start in range(0, len(places), 3)) <= 7
+
+
+REASON = re.compile(r"\bbecause\b|\bsince\b|\bso that\b|:")
+
+
+def test_form_tells_no_answer():
+    """A right answer is not the one that argues or does not, and not as a rule the longest or shortest."""
+    ranks = []
+    for title, _, answers in ASKED:
+        texts = [re.sub(r"\$[^$]*\$|\{[\w:]+\}`[^`]*`", "x", answer) for _, answer, _ in answers]
+        assert len({bool(REASON.search(text)) for text in texts}) == 1, title
+        right = len(texts.pop([is_right for is_right, *_ in answers].index(True)))
+        others = [len(text) for text in texts]
+        ranks.append((right > max(others)) - (right < min(others)))
+        assert right <= 1.5 * max(others), title
+    assert max(ranks.count(1), ranks.count(-1)) < len(ranks) / 2
+
+
+def stored(source):
+    """Return the names of variables that a cell leaves, and of its functions."""
+    made = {step.argval for step in dis.get_instructions(source) if step.opname == "STORE_NAME"}
+    functions = {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    return made - functions, functions
+
+
+@pytest.mark.parametrize("page", EXECUTED, ids=by_name)
+def test_functions_stay_functions(page):
+    """No later cell has a number of a function's name: readers call it again, with another value."""
+    known = set()
+    for cell in cells(page):
+        variables, functions = stored(cell.source)
+        assert not variables & known, variables & known
+        known |= functions
 
 
 def test_statements():
