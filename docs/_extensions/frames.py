@@ -10,6 +10,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable
+from contextlib import contextmanager
 from difflib import SequenceMatcher
 from functools import lru_cache
 from hashlib import blake2b
@@ -37,23 +38,41 @@ def draw_frames(source: str, settings: dict, namespace: dict) -> dict:
     values = list(eval(str(settings["values"]), dict(namespace)))
     if shown not in values:
         raise ValueError(f"the slider's values must include {shown!r}, which the cell draws, got {values}")
-    places = None
-    svgs, words = [], []
+    drawn, places = {}, None
     for value in [shown, *values]:
-        with rc_context({"svg.hashsalt": "rnn-notes"}):
+        if value in drawn:
+            continue
+        with rc_context({"svg.hashsalt": "rnn-notes"}), layout(places):
             figure = function(value)
-            if places:  # axes stay where they are in the cell's own figure; this is half of the work, too
-                figure.set_layout_engine("none")
-                for axes, place in zip(figure.axes, places, strict=True):
-                    axes.set_position(place)
-            svgs.append(print_figure(figure, "svg", **PRINT))
+            drawn[value] = print_figure(figure, "svg", **PRINT)
             places = places or [axes.get_position(original=True) for axes in figure.axes]
         pyplot.close("all")
-        if len(svgs) > 1:
-            words.append(str(eval(settings["says"], namespace | {parameter: value})))
-    own, *svgs = svgs
+    words = [str(eval(settings["says"], namespace | {parameter: value})) for value in values]
     start = values.index(shown)
-    return {"start": start, "drawn": identity(own), "words": words, **differences(svgs, start)}
+    svgs = [drawn[value] for value in values]
+    return {"start": start, "drawn": identity(svgs[start]), "words": words, **differences(svgs, start)}
+
+
+@contextmanager
+def layout(places: list | None):
+    """Have the axes where they are in the cell's own figure, and what a frame's layout takes, most of its time."""
+    from matplotlib.figure import Figure
+
+    def place(figure):
+        figure.set_layout_engine("none")
+        for axes, at in zip(figure.axes, places, strict=True):
+            axes.set_position(at)
+            axes.apply_aspect()
+            for axis in (axes.xaxis, axes.yaxis):  # ticks are made when first asked for: in the figure's style
+                axis.get_majorticklabels(), axis.get_minorticklabels()
+
+    draw = Figure.draw_without_rendering
+    if places:
+        Figure.draw_without_rendering = place
+    try:
+        yield
+    finally:
+        Figure.draw_without_rendering = draw
 
 
 def remember_formulas():
