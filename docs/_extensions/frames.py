@@ -56,10 +56,12 @@ def draw_frames(source: str, settings: dict, namespace: dict) -> dict:
 @contextmanager
 def layout(places: list | None):
     """Have the axes where they are in the cell's own figure, and what a frame's layout takes, most of its time."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     def place(figure):
-        figure.set_layout_engine("none")
+        with rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)  # by name, "none" is still one, for which is drawn once more
         for axes, at in zip(figure.axes, places, strict=True):
             axes.set_position(at)
             axes.apply_aspect()
