@@ -26,6 +26,8 @@
     image.alt = number == start ? image.dataset.alt : `${said[number]}. Before it was moved: ${image.dataset.alt}`;
     range.setAttribute("aria-valuetext", said[number]);
     box.querySelector("output").innerHTML = shown[number];
+    box.classList.toggle("moved", number != start);
+    for (const now of box.parentElement.querySelectorAll("figcaption .now")) now.textContent = said[number].split(":")[0];
   }
 
   // From the first value to the last, once; a second press stops, and so does moving the slider.

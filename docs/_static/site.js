@@ -227,6 +227,11 @@ const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] }
 // A figure that moves: the first touch of its slider loads how (move.js), and what it shows (sliders.py).
 for (const box of document.querySelectorAll(".slider")) {
   const touched = ({ type, target }) => Run.load("move.js").then(() => Run.move(box, type == "click" && target))
-    .catch(() => { box.querySelector("output").textContent = "What this figure shows elsewhere cannot be loaded."; });
+    .catch(() => {
+      const range = box.querySelector("input"), output = box.querySelector("output");
+      range.value = range.defaultValue;  // where its words and the picture are
+      output.ariaLive = "polite";
+      output.textContent = "What this figure shows elsewhere cannot be loaded.";
+    });
   for (const touch of ["pointerdown", "focusin", "input", "click"]) box.addEventListener(touch, touched);
 }
