@@ -55,7 +55,7 @@ def draw_frames(source: str, settings: dict, namespace: dict) -> dict:
 
 @contextmanager
 def layout(places: list | None):
-    """Have the axes where they are in the cell's own figure, and what a frame's layout takes, most of its time."""
+    """Have the axes where they are in the cell's own figure: a layout takes most of a figure's time."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -65,7 +65,7 @@ def layout(places: list | None):
         for axes, at in zip(figure.axes, places, strict=True):
             axes.set_position(at)
             axes.apply_aspect()
-            for axis in (axes.xaxis, axes.yaxis):  # ticks are made when first asked for: in the figure's style
+            for axis in (axes.xaxis, axes.yaxis):  # ticks are made when asked for: in the figure's style
                 axis.get_majorticklabels(), axis.get_minorticklabels()
 
     draw = Figure.draw_without_rendering

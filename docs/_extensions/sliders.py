@@ -8,9 +8,9 @@ The cell says which, in its options:
       says: >-
         f"{degrees} degrees: a turn takes {360 / degrees:.0f} steps"
 
-`values` and `says` are Python, computed in the page; in `says` the function's parameter is known. What it says
-begins with the value and a colon. A caption is true of all values: `[40 degrees]{.now}` in it follows the slider.
-With `play: true` there is a button as well, which shows all values once, one after another.
+`values` and `says` are Python, computed in the page; in `says` the function's parameter is known. What it
+says begins with the value and a colon. A caption is true of all values: in it, `[40 degrees]{.now}` follows
+the slider. With `play: true` there is a button as well, which shows all values once, one after another.
 
 The page has the cell's own figure and the slider, both from the start, and works without. frames.py draws
 the frames when the page runs; they are kept with its outputs, and written into _static/frames. The first

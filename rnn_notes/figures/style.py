@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.path import Path as Outline
 
 from rnn_notes.spectrum import classify
 
@@ -246,12 +247,31 @@ def arrow(
     **settings,
 ) -> None:
     """Draw an arrow, between the rims of two nodes of this radius or from point to point."""
-    if radius is not None:
-        rims = [Circle(at, radius + 0.03, transform=axes.transData) for at in (start, end)]
-        settings |= {"patchA": rims[0], "patchB": rims[1]}
     look = {"color": color, "linewidth": width, "arrowstyle": "-|>", "mutation_scale": 7 + 2 * width}
-    shape = {"connectionstyle": f"arc3,rad={bend}", "shrinkA": 0, "shrinkB": 0, "clip_on": False}
-    axes.add_patch(FancyArrowPatch(start, end, **look | shape | settings))
+    shape = {"shrinkA": 0, "shrinkB": 0, "clip_on": False}
+    if radius is None:
+        shape |= {"posA": start, "posB": end, "connectionstyle": f"arc3,rad={bend}"}
+    else:
+        shape |= {"path": _between_rims(np.array(start), np.array(end), radius + 0.03, bend)}
+    axes.add_patch(FancyArrowPatch(**look | shape | settings))
+
+
+def _between_rims(start, end, radius, bend):
+    """Return the quadratic Bézier curve of Matplotlib's arc3 from rim to rim, where both axes have one scale.
+
+    Matplotlib would ask circles for thousands of points; the cut is a root of |curve(t) - start| = radius.
+    """
+    across = end - start
+    control = across / 2 + bend * np.array([across[1], -across[0]])
+    rest = across - 2 * control  # curve(t) - start = 2t control + t² rest
+    roots = np.roots([rest @ rest, 4 * control @ rest, 4 * control @ control, 0, -(radius**2)])
+    t = min(root.real for root in roots if abs(root.imag) < 1e-9 and root.real > 0)
+
+    def at(s, t):
+        return start + (s * (1 - t) + t * (1 - s)) * control + s * t * across
+
+    ends_and_control = [at(t, t), at(t, 1 - t), at(1 - t, 1 - t)]
+    return Outline(ends_and_control, [Outline.MOVETO, Outline.CURVE3, Outline.CURVE3])
 
 
 def graph(
