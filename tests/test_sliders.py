@@ -5,12 +5,15 @@ import json
 import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pages
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages import SITE
 from test_browser import MODES, Visit, base, browser, context, contexts  # noqa: F401
 from test_running import load
+
+from rnn_notes import figures
 
 FRAMES = SITE / "_static" / "frames"
 LIMIT = 150_000  # bytes of a slider, compressed
@@ -83,6 +86,41 @@ def test_frames_are_the_figures_themselves(frames):
                 assert abs(float(x) - float(y)) < 0.0501
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: figures.cell_memory((1 - 1 / x) ** np.arange(50), memory=x),
+        lambda x: figures.eigenvalues_and_norms([x / 5, x * 0.1j], (x / 5) ** np.arange(9), 3, (1e-9, 1e9)),
+        lambda x: figures.gradient_walk(0.8 ** np.arange(11), passed=x, code=("dz = 1", "dh_next = dz")),
+        lambda x: figures.norms_by_distance(
+            [[(x / 5) ** np.arange(9)], [(x / 4) ** np.arange(9)]],
+            ["a", "b"],
+            np.arange(9),
+            limits=(1e-9, 1e9),
+        ),
+    ],
+)
+def test_frames_without_layout_are_the_figures_with_one(frames, function):
+    """But for where the axes are, which is where they are in the cell's own figure."""
+    from IPython.core.pylabtools import print_figure
+    from matplotlib import pyplot, rc_context
+
+    made = frames.draw_frames("fig = draw(3)", {"values": "[2, 3, 9]", "says": "str(x)"}, {"draw": function})
+    places = None
+    for number, value in [(1, 3), (0, 2), (2, 9)]:
+        with rc_context({"svg.hashsalt": "rnn-notes"}):
+            figure = function(value)
+            if places:
+                figure.set_layout_engine("none")
+                for axes, place in zip(figure.axes, places, strict=True):
+                    axes.set_position(place)
+            svg = print_figure(figure, "svg", **frames.PRINT)
+        places = places or [axes.get_position(original=True) for axes in figure.axes]
+        pyplot.close(figure)
+        *_, own = frames.elements(svg)
+        assert frames.undo(made, number).partition("</defs>")[2] == "".join(own)
+
+
 def test_what_does_not_move_is_there_once(frames):
     few, many = (len(json.dumps(drawn(list(range(1, n)), shown=2)["lines"])) for n in (3, 8))
     assert many < 1.25 * few
@@ -104,9 +142,9 @@ def test_cells_that_cannot_move_are_named(frames, source, values, message):
 @pytest.mark.parametrize(
     ("words", "said", "shown"),
     [
-        ("bias -1: 3e-12", "bias −1: 3 times 10 to the power −12", "bias −1: 3 × 10<sup>−12</sup>"),
+        ("-1: 3e-12", "−1: 3 times 10 to the power −12", "−1: 3\xa0×\xa010<sup>−12</sup>"),
         ("4e+00 < 2.5e+03", "4 < 2500", "4 &lt; 2500"),
-        ("8e-03 of 1e+9", "0.008 of 1 times 10 to the power 9", "0.008 of 1 × 10<sup>9</sup>"),
+        ("8e-03 of 1e+9", "0.008 of 1 times 10 to the power 9", "0.008 of 1\xa0×\xa010<sup>9</sup>"),
     ],
 )
 def test_numbers_can_be_said_and_read(words, said, shown):
@@ -125,6 +163,7 @@ def test_slider_is_small_and_complete(frames, name):
     for svg in seen:
         ET.fromstring(svg)
     assert len(set(made["said"])) == len(made["said"])
+    assert all(re.match(r"[^:]{1,9}: ", words) for words in made["said"])
     for words in made["said"]:
         assert len(words.split()) >= 3 and not re.search(r"\$|\\|nan|inf\b", words)
 
@@ -134,6 +173,17 @@ def test_cell_says_which_values_to_try(name):
     """Whoever has the code alone, in a notebook or at a prompt, calls the function with another value."""
     _, cell = SLIDERS[name]
     assert re.search(r"^# other .*\d.* to .*\d", cell.source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", SLIDERS)
+def test_caption_follows_its_slider(name):
+    """A caption that names the value of the first picture would be false of all others."""
+    made, (page, _) = kept(name), SLIDERS[name]
+    caption = pages.parsed(pages.html(page)).select_one(f"#fig-{name} figcaption")
+    values = [words.split(":")[0] for words in made["said"]]
+    now = [span.get_text() for span in caption.select(".now")]
+    assert now and set(now) == {values[made["start"]]}
+    assert not re.search(r"\bhere \d|\bat its end\b", caption.get_text())
 
 
 def test_site_has_the_frames_of_its_sliders_and_no_others():
@@ -184,6 +234,8 @@ def test_slider_moves_its_figure(context, base, name, scheme):  # noqa: F811
             "image => image.complete && image.naturalWidth > 0",
             arg=tab.locator(f"#fig-{name} img").element_handle(),
         )
+    value = made["said"][last - 1].split(":")[0]
+    assert set(tab.locator(f"#fig-{name} figcaption .now").all_inner_texts()) == {value}
     assert made["said"][last - 1] in tab.locator(f"#fig-{name} img").get_attribute("alt")
     assert tab.url == page  # arrows turn no page
     for _ in range(abs(last - 1 - start)):
@@ -248,6 +300,13 @@ def test_page_without_scripts_and_on_paper_has_its_figure_and_no_slider(browser,
         tab.wait_for_function("name => document.querySelector(`#fig-${name} img`).complete", arg=name)
         tab.emulate_media(media="print")
         assert tab.locator(f"#fig-{name} img").is_visible() and not first(tab, name).is_visible()
+        words = tab.locator(f"#fig-{name} output")
+        assert not words.is_visible()
+        tab.emulate_media(media="screen")
+        first(tab, name).press("End")
+        waits(tab, name, kept(name)["said"][-1])
+        tab.emulate_media(media="print")  # as it was moved, and with what that is
+        assert words.is_visible() and not first(tab, name).is_visible()
 
 
 def test_frames_that_cannot_be_loaded_are_said_to_be(context, base):  # noqa: F811
@@ -255,9 +314,10 @@ def test_frames_that_cannot_be_loaded_are_said_to_be(context, base):  # noqa: F8
     context.route("**/frames/*", lambda route: route.abort())
     tab = context.new_page()
     tab.goto(base + HTML[name])
-    first(tab, name).focus()
-    tab.locator(f"#fig-{name} output", has_text="cannot be loaded").wait_for()
-    assert not source(tab, name).startswith("data:")
+    start = first(tab, name).input_value()
+    first(tab, name).press("End")
+    tab.locator(f"#fig-{name} output[aria-live=polite]", has_text="cannot be loaded").wait_for()
+    assert not source(tab, name).startswith("data:") and first(tab, name).input_value() == start
 
 
 PLAYED = [name for name, (_, cell) in SLIDERS.items() if cell.metadata["slider"].get("play")]
