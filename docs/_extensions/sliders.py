@@ -52,6 +52,11 @@ def shown(words):
     return numbers_in(escape(words), lambda number, exponent: f"{number}\xa0×\xa010<sup>{exponent}</sup>")
 
 
+def plain(words):
+    """Return words as they take room on the page."""
+    return re.sub(r"</?sup>", "", shown(words))
+
+
 def control(name, address, slider, drawn):
     """Return the slider in HTML."""
     start, words = drawn["start"], drawn["words"]
@@ -62,7 +67,8 @@ def control(name, address, slider, drawn):
         f"{button * bool(slider.get('play'))}"
         f'<input id="move-{name}" type="range" min="0" max="{len(words) - 1}" value="{start}" '
         f'aria-valuetext="{escape(said(words[start]))}" autocomplete="off">'
-        f'<output for="move-{name}" aria-live="off">{shown(words[start])}</output></div>'
+        f'<output for="move-{name}" aria-live="off" data-longest="{escape(max(map(plain, words), key=len))}">'
+        f"<span>{shown(words[start])}</span></output></div>"
     )
 
 

@@ -25,7 +25,7 @@
     image.src = number == start ? image.dataset.own : `data:image/svg+xml,${encodeURIComponent(made.join(""))}`;
     image.alt = number == start ? image.dataset.alt : `${said[number]}. Before it was moved: ${image.dataset.alt}`;
     range.setAttribute("aria-valuetext", said[number]);
-    box.querySelector("output").innerHTML = shown[number];
+    box.querySelector("output span").innerHTML = shown[number];
     box.classList.toggle("moved", number != start);
     for (const now of box.parentElement.querySelectorAll("figcaption .now")) now.textContent = said[number].split(":")[0];
   }

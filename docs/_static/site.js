@@ -231,7 +231,7 @@ for (const box of document.querySelectorAll(".slider")) {
       const range = box.querySelector("input"), output = box.querySelector("output");
       range.value = range.defaultValue;  // where its words and the picture are
       output.ariaLive = "polite";
-      output.textContent = "What this figure shows elsewhere cannot be loaded.";
+      output.firstElementChild.textContent = "What this figure shows elsewhere cannot be loaded.";
     });
   for (const touch of ["pointerdown", "focusin", "input", "click"]) box.addEventListener(touch, touched);
 }
