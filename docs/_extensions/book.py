@@ -13,7 +13,6 @@ import sys
 import tempfile
 from html import unescape
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pikepdf
 from playwright.sync_api import sync_playwright
@@ -23,7 +22,6 @@ import rnn_notes
 sys.path.insert(0, str(Path(__file__).parent))
 
 from inputs import BUILD
-from plain_math import Unwritable, line
 
 SITE, PAGE, BOOK = BUILD / "html", BUILD / "book.html", BUILD / "rnn-notes.pdf"
 OLDEST = 131  # the first Chromium that writes in the margins of a sheet
@@ -46,24 +44,24 @@ article > section > h1 { margin-top: 0; }
 #title { page: title; text-align: center; }
 #title h1 { font-size: 26pt; margin: 45mm auto 8mm; }
 #title :is(h1, p) { max-width: 34rem; margin-inline: auto; }
-#title > p { font-size: 13pt; }
+#title > p { font-size: 13pt; text-wrap: balance; }
 #title .cell { margin: 15mm 0; }
 #title .cell_output img { max-height: 90mm; margin: 0 auto; }
 #title footer { margin-top: 15mm; font-size: 10pt; line-height: 1.6; }
-#contents ol { list-style: none; padding: 0; margin: 0; max-width: none; }
+#contents ol { columns: 2; column-gap: 10mm; list-style: none; padding: 0; margin: 0; max-width: none; font-size: 9.5pt; line-height: 1.3; }
 #contents li { margin: 0; }
 #contents .part { font-weight: 600; margin: 1.1em 0 0.2em; break-after: avoid; }
 #contents .page { margin-top: 0.35em; break-after: avoid; }
-#contents .section { padding-left: 1.6em; font-size: 9pt; }
+#contents .section { padding-left: 1.4em; font-size: 8.5pt; }
 #contents a { display: flex; align-items: baseline; color: inherit; text-decoration: none; }
 #contents a::after { content: attr(data-sheet); order: 1; width: 2.5em; text-align: right; }
 #contents a i { flex: 1; min-width: 1em; margin-left: 0.5em; border-bottom: 1px dotted var(--color-foreground-muted); }
 """
 
 # The front page's head is the title sheet, and what stands below it follows the contents.
-ARRANGE = r"""([address, credits, parts]) => {
+ARRANGE = r"""([address, credits]) => {
     const home = "index", articles = [...document.querySelectorAll("article")];
-    const dropped = ".headerlink, .take, .explanations, .slider, .key-hint, details.hide:not([open])";
+    const dropped = ".headerlink, .take, .explanations, .slider, details.hide:not([open])";
     for (const box of document.querySelectorAll(dropped)) box.remove();
 
     const place = (page, id) => id ? page + "/" + id : page;
@@ -94,16 +92,21 @@ ARRANGE = r"""([address, credits, parts]) => {
     while (!section.firstElementChild.matches(".doors")) title.append(section.firstElementChild);
     title.append(make("footer", {}, ...credits.map(line => make("div", {}, line))));
 
-    const lines = make("ol"), styles = make("style");
+    const lines = make("ol"), styles = make("style"), outline = [];
     const entry = (className, heading, target) => {
         const copy = heading.cloneNode(true), link = make("a", {href: "#" + target.id});
         for (const box of copy.querySelectorAll("[id]")) box.removeAttribute("id");
+        const text = copy.textContent.replaceAll(/\s+/g, " ").trim();
         link.append(make("span", {}, ...copy.childNodes), make("i"));
         lines.append(make("li", {className}, link));
+        outline.push([className, text, target.id]);
     };
     for (const article of articles) {
         const {part, name} = article.dataset;
-        if (part) lines.append(make("li", {className: "part"}, part));
+        if (part) {
+            lines.append(make("li", {className: "part"}, part));
+            outline.push(["part", part, article.id]);
+        }
         for (const heading of article.querySelectorAll("h1, section > section > h2")) {
             const alone = article == front ? "page" : "section";
             entry(heading.matches("h1") ? "page" : alone, heading, heading.parentElement);
@@ -119,7 +122,7 @@ ARRANGE = r"""([address, credits, parts]) => {
     const contents = make("article", {id: "contents"}, make("h1", {}, "Contents"), lines);
     front.before(title, contents);
     return document.fonts.ready
-        .then(() => Promise.all([...document.images].map(image => image.decode()))).then(() => null);
+        .then(() => Promise.all([...document.images].map(image => image.decode()))).then(() => outline);
 }"""
 NUMBER = """sheets => {
     for (const link of document.querySelectorAll("#contents a"))
@@ -132,24 +135,16 @@ def find_browser():
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def spoken(formula):
-    """Return a formula as one picture that says what it is: a PDF has no MathML."""
-    try:
-        text = line(ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", formula[1])))
-    except Unwritable:
-        text = " ".join(ElementTree.fromstring(formula[1]).itertext())
-    text = text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return f'<span class="katex" role="img" aria-label="{text}">'
-
-
-FORMULA = re.compile(r'<span class="katex"><span class="katex-mathml">(<math.*?</math>)</span>', re.DOTALL)
-
-
 def article(file, name="", part=""):
-    """Return what a page shows between its sidebars, as a part of _build/book.html."""
+    """Return what a page shows between its sidebars, as a part of _build/book.html.
+
+    A PDF has no MathML; so that a formula is read aloud at all, its signs are.
+    """
     html = (SITE / file).read_text(encoding="utf-8")
     shown = re.search(r"<article[^>]*>(.*?)</article>", html, re.DOTALL)[1]
-    shown = FORMULA.sub(spoken, shown).replace(' src="_', ' src="html/_')
+    shown = re.sub(r'<span class="katex-mathml">.*?</math></span>', "", shown, flags=re.DOTALL)
+    shown = shown.replace('class="katex-html" aria-hidden="true"', 'class="katex-html"')
+    shown = shown.replace(' src="_', ' src="html/_')
     start = f'<article role="main" id="{Path(file).stem}" data-name="{name}" data-part="{part}">'
     return f"{start}{shown}</article>\n"
 
@@ -187,11 +182,24 @@ def sheets(file):
         return {str(name)[1:]: numbers[place[0].objgen] for name, place in pdf.Root.Dests.items()}
 
 
-def finish(file):
-    """Pack the PDF, which makes it a third as large, and take the time out, so that a book prints the same again."""
+def finish(file, entries):
+    """Write the book from what was printed: with an outline, packed to a third, the time left out.
+
+    So a book that is printed again is the same. Chromium's own outline has titles without the space where a line ends.
+    """
     with pikepdf.open(file) as pdf:
         for name in ("/CreationDate", "/ModDate"):
             del pdf.docinfo[name]
+        with pdf.open_outline() as outline:
+            above = [(-1, outline.root)]
+            for kind, title, place in entries:
+                level = ["part", "page", "section"].index(kind)
+                while above[-1][0] >= level:
+                    above.pop()
+                item = pikepdf.OutlineItem(title, pdf.Root.Dests["/" + place])
+                item.is_closed = True
+                above[-1][1].append(item)
+                above.append((level, item.children))
         pdf.save(BOOK, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
 
 
@@ -200,16 +208,16 @@ def print_book(browser, arrangement):
     tab.set_default_timeout(0)  # a slow machine takes minutes
     tab.emulate_media(media="print")
     tab.goto(PAGE.as_uri())
-    tab.evaluate(ARRANGE, arrangement)
+    entries = tab.evaluate(ARRANGE, arrangement)
     with tempfile.TemporaryDirectory() as folder:
         first, second = Path(folder, "first.pdf"), Path(folder, "second.pdf")
         options = {"prefer_css_page_size": True, "print_background": True}
         tab.pdf(path=first, **options)
         tab.evaluate(NUMBER, sheets(first))
-        tab.pdf(path=second, tagged=True, outline=True, **options)  # what twice the time buys: read aloud
+        tab.pdf(path=second, tagged=True, **options)  # tagged, it can be read aloud, and takes longer
         if sheets(first) != sheets(second):
             sys.exit("rnn-notes: the numbers in the contents moved what they count")
-        finish(second)
+        finish(second, entries)
 
 
 def main():
