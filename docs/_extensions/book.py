@@ -1,9 +1,9 @@
 """The book: all pages as one PDF, printed by Chromium: `make pdf`.
 
-Its sheets are the pages that `make html` built, in the order of the sidebar, so no cell runs again and a page
+Its sheets are the pages that `make html` built, in the order of the sidebar, so no cell runs again, and a page
 looks as when it is printed alone (site.css). What they show is put one after another into _build/book.html, and
-Chromium does the rest there: ids get the name of their page, links between pages lead within the book, the
-contents are made of the headings. It prints twice: the first time to learn on which sheets the headings are.
+the rest is done there, in Chromium: ids get the name of their page, links between pages lead within the book,
+the contents are made of the headings. It prints twice: the first time to learn on which sheets they stand.
 """
 
 import os
@@ -48,20 +48,23 @@ article > section > h1 { margin-top: 0; }
 #title .cell { margin: 15mm 0; }
 #title .cell_output img { max-height: 90mm; margin: 0 auto; }
 #title footer { margin-top: 15mm; font-size: 10pt; line-height: 1.6; }
-#contents ol { columns: 2; column-gap: 10mm; list-style: none; padding: 0; margin: 0; max-width: none; font-size: 9.5pt; line-height: 1.3; }
+#contents { columns: 2; column-gap: 10mm; font-size: 9.5pt; line-height: 1.3; }
+#contents h1 { column-span: all; margin-block: 0 5mm; }
+#contents ol { list-style: none; padding: 0; margin: 0; }
 #contents li { margin: 0; }
 #contents .part { font-weight: 600; margin: 1.1em 0 0.2em; break-after: avoid; }
 #contents .page { margin-top: 0.35em; break-after: avoid; }
 #contents .section { padding-left: 1.4em; font-size: 8.5pt; }
-#contents a { display: flex; align-items: baseline; color: inherit; text-decoration: none; }
-#contents a::after { content: attr(data-sheet); order: 1; width: 2.5em; text-align: right; }
-#contents a i { flex: 1; min-width: 1em; margin-left: 0.5em; border-bottom: 1px dotted var(--color-foreground-muted); }
+#contents a { display: flex; align-items: last baseline; color: inherit; text-decoration: none; }
+#contents i { flex: 1; min-width: 1em; margin-left: 0.5em; border-bottom: 1px dotted; }
+#contents a::after { content: attr(data-sheet); width: 2.5em; text-align: right; }
 """
 
 # The front page's head is the title sheet, and what stands below it follows the contents.
 ARRANGE = r"""([address, credits]) => {
     const home = "index", articles = [...document.querySelectorAll("article")];
-    const dropped = ".headerlink, .take, .explanations, .slider, details.hide:not([open])";
+    const dropped =  // what does not print, or is of use on the site only
+        ".headerlink, .take, .explanations, .slider, .files, .gallery details, details.hide";
     for (const box of document.querySelectorAll(dropped)) box.remove();
 
     const place = (page, id) => id ? page + "/" + id : page;
@@ -150,7 +153,7 @@ def article(file, name="", part=""):
 
 
 def assemble():
-    """Write _build/book.html, and return the site's address, if it is known, and the lines on the title sheet."""
+    """Write _build/book.html; return the site's address, if it is known, and the lines below the title."""
     index = (SITE / "index.html").read_text(encoding="utf-8")
     sidebar = re.search(r'<div class="sidebar-tree">(.*?)</div>', index, re.DOTALL)[1]
     articles, part = [article("index.html")], ""
@@ -185,7 +188,7 @@ def sheets(file):
 def finish(file, entries):
     """Write the book from what was printed: with an outline, packed to a third, the time left out.
 
-    So a book that is printed again is the same. Chromium's own outline has titles without the space where a line ends.
+    So a book that is printed again is the same. Chromium's own outline loses the space where a line ends.
     """
     with pikepdf.open(file) as pdf:
         for name in ("/CreationDate", "/ModDate"):
