@@ -17,11 +17,12 @@ export PIP_USER := 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help html test check live bench mutants experiments linkcheck clean environment
+.PHONY: help html pdf test check live bench mutants experiments linkcheck clean environment
 
 help:
 	@echo "make html        build the executed site into _build/html"
 	@echo "                 (with a Pyodide of your own to run cells: make html PYODIDE=<folder or address>)"
+	@echo "make pdf         print the whole site as one book, _build/rnn-notes.pdf (needs Chromium or Chrome)"
 	@echo "make test        build the site, then run the unit tests, the examples and the page checks"
 	@echo "make check       the same with all that takes long: every state of a build, every mode of a page"
 	@echo "make live        serve the site, rebuild and reload on every save"
@@ -37,6 +38,9 @@ help:
 # -I and -X utf8: nothing of the user's own Python settings; build.py keeps the other variables out.
 html: environment
 	@"$(BIN)/python" -I -X utf8 docs/_extensions/build.py $(OPTIONS) --fail-on-warning
+
+pdf: html
+	@"$(BIN)/python" -I -X utf8 docs/_extensions/book.py
 
 test: TESTS := -m "not deep"
 test check: html

@@ -5,10 +5,10 @@ Without a browser these tests are skipped; RNN_NOTES_REQUIRE_BROWSER=1 makes tha
 
 import functools
 import gzip
+import importlib
 import itertools
 import os
 import re
-import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,15 +37,6 @@ LIMIT = 200_000  # bytes of a lecture's first visit, compressed as a web server 
 COMPRESSED_IN_TRANSIT = {".html", ".css", ".js", ".svg", ".json"}
 RAW_TEX = re.compile(r"\$\$|\$[^\s$][^$]*\$|\\[(\[]|\\[A-Za-z]+")
 
-BROWSERS = [
-    *["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"],
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    *(
-        os.path.expandvars(rf"%{folder}%\Google\Chrome\Application\chrome.exe")
-        for folder in ["ProgramFiles", "ProgramFiles(x86)", "LocalAppData"]
-    ),
-]
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-quic",
@@ -195,7 +186,9 @@ def browser():
     """Start Chromium; for this module only, because Playwright's event loop runs in the main thread."""
     if not HTML:
         pytest.fail(pages.NOT_BUILT, pytrace=False)
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(pages.ROOT / "docs" / "_extensions")
+        path = importlib.import_module("book").find_browser()
     if path is None:
         say = pytest.fail if os.environ.get("RNN_NOTES_REQUIRE_BROWSER") == "1" else pytest.skip
         say("no Chromium or Chrome on this machine: the pages are not tested in a browser")

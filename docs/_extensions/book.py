@@ -1,9 +1,9 @@
 """The book: all pages as one PDF, printed by Chromium: `make pdf`.
 
-Its sheets are the pages that `make html` built, in the order of the sidebar, so no cell runs again, and a page
-looks as when it is printed alone (site.css). What they show is put one after another into _build/book.html, and
-the rest is done there, in Chromium: ids get the name of their page, links between pages lead within the book,
-the contents are made of the headings. It prints twice: the first time to learn on which sheets they stand.
+It has the pages that `make html` built, in the order of the sidebar, so no cell runs again, and a page looks
+as when it is printed alone (site.css). What they show is put one after another into _build/book.html, and the
+rest is done there, in Chromium: ids get the name of their page, links between pages lead within the book, the
+contents are made of the headings. It prints twice: the first time to learn on which sheets they stand.
 """
 
 import os
@@ -62,7 +62,7 @@ article > section > h1 { margin-top: 0; }
 
 # The front page's head is the title sheet, and what stands below it follows the contents.
 ARRANGE = r"""([address, credits]) => {
-    const home = "index", articles = [...document.querySelectorAll("article")];
+    const articles = [...document.querySelectorAll("article")];
     const dropped =  // what does not print, or is of use on the site only
         ".headerlink, .take, .explanations, .slider, .files, .gallery details, details.hide";
     for (const box of document.querySelectorAll(dropped)) box.remove();
@@ -90,7 +90,7 @@ ARRANGE = r"""([address, credits]) => {
         box.append(...children);
         return box;
     };
-    const front = document.getElementById(home), section = front.firstElementChild;
+    const front = articles[0], section = front.firstElementChild;
     const title = make("article", {id: "title"});
     while (!section.firstElementChild.matches(".doors")) title.append(section.firstElementChild);
     title.append(make("footer", {}, ...credits.map(line => make("div", {}, line))));
@@ -224,7 +224,6 @@ def print_book(browser, arrangement):
 
 
 def main():
-    BOOK.unlink(missing_ok=True)
     path = find_browser()
     if path is None:
         sys.exit("rnn-notes: `make pdf` prints with Chromium or Chrome, and there is none on this machine")
@@ -232,6 +231,7 @@ def main():
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         if int(browser.version.partition(".")[0]) < OLDEST:
             sys.exit(f"rnn-notes: `make pdf` needs Chromium {OLDEST} or newer, and this is {browser.version}")
+        BOOK.unlink(missing_ok=True)
         print_book(browser, assemble())
         browser.close()
     print("The book:", BOOK.as_uri())
