@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import pikepdf
@@ -108,7 +108,7 @@ ARRANGE = r"""([address, credits]) => {
         const {part, name} = article.dataset;
         if (part) {
             lines.append(make("li", {className: "part"}, part));
-            outline.push(["part", part, article.id]);
+            outline.push(["part", part, article.querySelector("section").id]);
         }
         for (const heading of article.querySelectorAll("h1, section > section > h2")) {
             const alone = article == front ? "page" : "section";
@@ -148,6 +148,7 @@ def article(file, name="", part=""):
     shown = re.sub(r'<span class="katex-mathml">.*?</math></span>', "", shown, flags=re.DOTALL)
     shown = shown.replace('class="katex-html" aria-hidden="true"', 'class="katex-html"')
     shown = shown.replace(' src="_', ' src="html/_')
+    name, part = (escape(unescape(text)) for text in (name, part))
     start = f'<article role="main" id="{Path(file).stem}" data-name="{name}" data-part="{part}">'
     return f"{start}{shown}</article>\n"
 
