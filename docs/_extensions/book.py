@@ -70,6 +70,13 @@ ARRANGE = r"""([address, credits]) => {
     const place = (page, id) => id ? page + "/" + id : page;
     for (const article of articles) {
         for (const box of article.querySelectorAll("[id]")) box.id = place(article.id, box.id);
+        // A link to a section leads to its heading, which may start the next sheet; Chromium misses some <dt>.
+        for (const box of article.querySelectorAll("section[id], dt[id]")) {
+            const head = box.querySelector(":scope > :is(h1, h2, h3, h4)") ?? box;
+            const place = Object.assign(document.createElement("span"), {id: box.id});
+            box.removeAttribute("id");
+            head.prepend(place, ...box.querySelectorAll(":scope > span[id]:empty"));
+        }
         for (const box of article.querySelectorAll("[aria-labelledby], [aria-describedby], [for]"))
             for (const name of ["aria-labelledby", "aria-describedby", "for"]) box.removeAttribute(name);
         for (const image of article.querySelectorAll("img")) image.loading = "eager";
@@ -96,23 +103,23 @@ ARRANGE = r"""([address, credits]) => {
     title.append(make("footer", {}, ...credits.map(line => make("div", {}, line))));
 
     const lines = make("ol"), styles = make("style"), outline = [];
-    const entry = (className, heading, target) => {
-        const copy = heading.cloneNode(true), link = make("a", {href: "#" + target.id});
+    const entry = (className, heading, place) => {
+        const copy = heading.cloneNode(true), link = make("a", {href: "#" + place});
         for (const box of copy.querySelectorAll("[id]")) box.removeAttribute("id");
         const text = copy.textContent.replaceAll(/\s+/g, " ").trim();
         link.append(make("span", {}, ...copy.childNodes), make("i"));
         lines.append(make("li", {className}, link));
-        outline.push([className, text, target.id]);
+        outline.push([className, text, place]);
     };
     for (const article of articles) {
         const {part, name} = article.dataset;
         if (part) {
             lines.append(make("li", {className: "part"}, part));
-            outline.push(["part", part, article.querySelector("section").id]);
+            outline.push(["part", part, article.querySelector("h1 [id]").id]);
         }
         for (const heading of article.querySelectorAll("h1, section > section > h2")) {
             const alone = article == front ? "page" : "section";
-            entry(heading.matches("h1") ? "page" : alone, heading, heading.parentElement);
+            entry(heading.matches("h1") ? "page" : alone, heading, heading.querySelector("[id]").id);
         }
         if (name) {
             const sheet = article.id.replaceAll("_", "-");
