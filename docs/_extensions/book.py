@@ -67,30 +67,35 @@ ARRANGE = r"""([address, credits]) => {
         ".headerlink, .take, .explanations, .slider, .files, .gallery details, details.hide";
     for (const box of document.querySelectorAll(dropped)) box.remove();
 
-    const place = (page, id) => id ? page + "/" + id : page;
+    const other = {}, place = (page, id) => id ? page + "/" + id : page;
     for (const article of articles) {
         for (const box of article.querySelectorAll("[id]")) box.id = place(article.id, box.id);
-        // A link to a section leads to its heading, which may start the next sheet; Chromium misses some <dt>.
-        for (const box of article.querySelectorAll("section[id], dt[id]")) {
-            const head = box.querySelector(":scope > :is(h1, h2, h3, h4)") ?? box;
-            const place = Object.assign(document.createElement("span"), {id: box.id});
+        // A link to a section leads to its heading, which may start the next sheet.
+        for (const section of article.querySelectorAll("section[id]:has(> :is(h1, h2, h3, h4))")) {
+            const head = section.querySelector(":scope > :is(h1, h2, h3, h4)");
+            for (const box of section.querySelectorAll(":scope > span[id]:empty")) other[box.id] = section.id;
+            head.id = section.id;
+            section.removeAttribute("id");
+        }
+        for (const box of article.querySelectorAll("dt[id]")) {  // some of which are no places for Chromium
+            box.prepend(Object.assign(document.createElement("span"), {id: box.id}));
             box.removeAttribute("id");
-            head.prepend(place, ...box.querySelectorAll(":scope > span[id]:empty"));
         }
         for (const box of article.querySelectorAll("[aria-labelledby], [aria-describedby], [for]"))
             for (const name of ["aria-labelledby", "aria-describedby", "for"]) box.removeAttribute(name);
         for (const image of article.querySelectorAll("img")) image.loading = "eager";
+    }
+    for (const article of articles)
         for (const link of article.querySelectorAll("a[href]")) {
             const href = link.getAttribute("href");
             if (/^[a-z]+:/.test(href)) continue;
             const [, file, id] = href.match(/^([^#]*)#?(.*)$/);
             const page = file ? file.replace(/\.html$/, "") : article.id;
-            if (articles.some(other => other.id == page))
-                link.setAttribute("href", "#" + place(page, decodeURIComponent(id)));
+            const name = place(page, decodeURIComponent(id));
+            if (articles.some(article => article.id == page)) link.setAttribute("href", "#" + (other[name] ?? name));
             else if (address) link.href = new URL(href, address);
             else link.replaceWith(...link.childNodes);
         }
-    }
 
     const make = (name, properties, ...children) => {
         const box = Object.assign(document.createElement(name), properties);
@@ -103,23 +108,23 @@ ARRANGE = r"""([address, credits]) => {
     title.append(make("footer", {}, ...credits.map(line => make("div", {}, line))));
 
     const lines = make("ol"), styles = make("style"), outline = [];
-    const entry = (className, heading, place) => {
-        const copy = heading.cloneNode(true), link = make("a", {href: "#" + place});
+    const entry = (className, heading) => {
+        const copy = heading.cloneNode(true), link = make("a", {href: "#" + heading.id});
         for (const box of copy.querySelectorAll("[id]")) box.removeAttribute("id");
         const text = copy.textContent.replaceAll(/\s+/g, " ").trim();
         link.append(make("span", {}, ...copy.childNodes), make("i"));
         lines.append(make("li", {className}, link));
-        outline.push([className, text, place]);
+        outline.push([className, text, heading.id]);
     };
     for (const article of articles) {
         const {part, name} = article.dataset;
         if (part) {
             lines.append(make("li", {className: "part"}, part));
-            outline.push(["part", part, article.querySelector("h1 [id]").id]);
+            outline.push(["part", part, article.querySelector("h1").id]);
         }
         for (const heading of article.querySelectorAll("h1, section > section > h2")) {
             const alone = article == front ? "page" : "section";
-            entry(heading.matches("h1") ? "page" : alone, heading, heading.querySelector("[id]").id);
+            entry(heading.matches("h1") ? "page" : alone, heading);
         }
         if (name) {
             const sheet = article.id.replaceAll("_", "-");
