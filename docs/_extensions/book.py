@@ -41,6 +41,7 @@ STYLES = """
 @page title { @bottom-center { content: none; } }
 article { break-before: page; }
 article > section > h1 { margin-top: 0; }
+.place { display: inline-block; vertical-align: top; height: 2px; margin-top: 2px; }
 #title { page: title; text-align: center; }
 #title h1 { font-size: 26pt; margin: 45mm auto 8mm; }
 #title :is(h1, p) { max-width: 34rem; margin-inline: auto; }
@@ -70,15 +71,12 @@ ARRANGE = r"""([address, credits]) => {
     const other = {}, place = (page, id) => id ? page + "/" + id : page;
     for (const article of articles) {
         for (const box of article.querySelectorAll("[id]")) box.id = place(article.id, box.id);
-        // A link to a section leads to its heading, which may start the next sheet.
-        for (const section of article.querySelectorAll("section[id]:has(> :is(h1, h2, h3, h4))")) {
-            const head = section.querySelector(":scope > :is(h1, h2, h3, h4)");
-            for (const box of section.querySelectorAll(":scope > span[id]:empty")) other[box.id] = section.id;
-            head.id = section.id;
-            section.removeAttribute("id");
-        }
-        for (const box of article.querySelectorAll("dt[id]")) {  // some of which are no places for Chromium
-            box.prepend(Object.assign(document.createElement("span"), {id: box.id}));
+        // A section may begin at the foot of the sheet before its heading, and Chromium misses headings and <dt>:
+        // what a link leads to is a box in the first line of these.
+        for (const box of article.querySelectorAll("section[id], dt[id]")) {
+            const head = box.querySelector(":scope > :is(h1, h2, h3, h4)") ?? box;
+            for (const alias of box.querySelectorAll(":scope > span[id]:empty")) other[alias.id] = box.id;
+            head.prepend(Object.assign(document.createElement("span"), {id: box.id, className: "place"}));
             box.removeAttribute("id");
         }
         for (const box of article.querySelectorAll("[aria-labelledby], [aria-describedby], [for]"))
@@ -92,7 +90,8 @@ ARRANGE = r"""([address, credits]) => {
             const [, file, id] = href.match(/^([^#]*)#?(.*)$/);
             const page = file ? file.replace(/\.html$/, "") : article.id;
             const name = place(page, decodeURIComponent(id));
-            if (articles.some(article => article.id == page)) link.setAttribute("href", "#" + (other[name] ?? name));
+            if (articles.some(article => article.id == page))
+                link.setAttribute("href", "#" + (other[name] ?? name));
             else if (address) link.href = new URL(href, address);
             else link.replaceWith(...link.childNodes);
         }
@@ -109,18 +108,19 @@ ARRANGE = r"""([address, credits]) => {
 
     const lines = make("ol"), styles = make("style"), outline = [];
     const entry = (className, heading) => {
-        const copy = heading.cloneNode(true), link = make("a", {href: "#" + heading.id});
+        const place = heading.querySelector(".place").id;
+        const copy = heading.cloneNode(true), link = make("a", {href: "#" + place});
         for (const box of copy.querySelectorAll("[id]")) box.removeAttribute("id");
         const text = copy.textContent.replaceAll(/\s+/g, " ").trim();
         link.append(make("span", {}, ...copy.childNodes), make("i"));
         lines.append(make("li", {className}, link));
-        outline.push([className, text, heading.id]);
+        outline.push([className, text, place]);
     };
     for (const article of articles) {
         const {part, name} = article.dataset;
         if (part) {
             lines.append(make("li", {className: "part"}, part));
-            outline.push(["part", part, article.querySelector("h1").id]);
+            outline.push(["part", part, article.querySelector(".place").id]);
         }
         for (const heading of article.querySelectorAll("h1, section > section > h2")) {
             const alone = article == front ? "page" : "section";
