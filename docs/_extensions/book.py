@@ -71,7 +71,7 @@ ARRANGE = r"""([address, credits]) => {
     const other = {}, place = (page, id) => id ? page + "/" + id : page;
     for (const article of articles) {
         for (const box of article.querySelectorAll("[id]")) box.id = place(article.id, box.id);
-        // A section may begin at the foot of the sheet before its heading, and Chromium misses headings and <dt>:
+        // A section may begin at the foot of the sheet before its heading, and Chromium misses some elements:
         // what a link leads to is a box in the first line of these.
         for (const box of article.querySelectorAll("section[id], dt[id]")) {
             const head = box.querySelector(":scope > :is(h1, h2, h3, h4)") ?? box;
