@@ -133,7 +133,7 @@ def test_links_lead_into_the_book_or_out_of_the_site(book, starts, places):
         for link in parsed(f"{page}.html").select("article p > a.reference.internal[href*='#']"):
             file, _, name = link["href"].partition("#")
             target = file.removesuffix(".html") or page
-            if target not in starts or link.find_parent(class_=["legend", "hide", "files"]):
+            if target not in starts or link.find_parent(class_=["legend", "hide", "files", "ways"]):
                 continue
             place = parsed(f"{target}.html").find(id=name)
             if place.name == "span" and place.parent.name == "section":  # another name of the section
