@@ -152,7 +152,7 @@ def five():
 
 
 def test_five_functions_run_alone():
-    assert list(five()) == ["clip_by_norm", "orthogonal", "remember", "gradient_by_step", "bptt"]
+    assert list(five()) == ["clip_by_norm", "orthogonal", "forget_bias", "gradient_by_step", "bptt"]
 
 
 @pytest.mark.parametrize("size", [1e-200, 0.0, 1e-3, 1.0, 1e3, 1e200])
@@ -190,7 +190,7 @@ def test_numpy_orthogonal(seed):
 def test_numpy_forget_bias(steps):
     """A gate that sees no input keeps the cell for so many steps: the sum of its powers."""
     H, before = 3, np.arange(12.0)
-    b = five()["remember"](before, steps)
+    b = five()["forget_bias"](before, steps)
     lstm = LSTM(np.zeros((12, 1)), np.zeros((12, H)), b)
     forget = lstm.forward(np.zeros((1, 1, 1))).f[0, 0]
     assert_close(1 / (1 - forget), np.broadcast_to(np.asarray(steps, float), H), rtol=1e-9)
@@ -234,6 +234,94 @@ def test_numpy_bptt(seed):
     expected = rnn.backward(x, h, dh=h[1:] - target)
     for ours, name in zip(gradients, ("W_x", "W_h", "b"), strict=True):
         assert_close(ours, getattr(expected, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-30, 1e200])
+def test_numpy_gradient_by_step_of_a_gradient_whose_square_is_no_number(size):
+    """A vanishing gradient that is read as 0 would be a wrong measurement, in float32 as well."""
+    rng = np.random.default_rng(0)
+    h, dh = np.zeros((3, 1, 2)), size * rng.normal(size=(2, 1, 2))
+    if 1e-40 < size < 1e40:
+        h, dh = h.astype(np.float32), dh.astype(np.float32)
+    ours = five()["gradient_by_step"](np.eye(2), h, dh)
+    expected = [global_norm(dh.astype(float).sum(axis=0)), global_norm(dh.astype(float).sum(axis=0))]
+    assert_close(ours, np.array([*expected, global_norm(dh[1].astype(float))]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_numpy_gradients_that_are_not_finite_are_seen(wrong):
+    dh = np.zeros((2, 1, 2))
+    dh[1, 0, 0] = wrong
+    with np.errstate(invalid="ignore"):
+        norms = five()["gradient_by_step"](np.eye(2), np.zeros((3, 1, 2)), dh)
+    assert norms[2] == wrong or np.isnan(norms[2])
+    assert not np.isfinite(norms).any()
+    weights = np.eye(2), np.eye(2), np.zeros(2)
+    with np.errstate(invalid="ignore"):
+        _, gradients = five()["bptt"](*weights, np.ones((2, 1, 2)), lambda h: (0.0, dh))
+    assert not any(np.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_numpy_without_steps_or_with_one_unit():
+    """The ends: T = 0, and 1 x 1."""
+    np.testing.assert_array_equal(
+        five()["gradient_by_step"](np.eye(2), np.zeros((1, 3, 2)), np.zeros((0, 3, 2))), [0.0]
+    )
+    one = np.full((1, 1), 0.5)
+    assert five()["gradient_by_step"](one, np.zeros((3, 1, 1)), np.ones((2, 1, 1))).tolist() == [0.75, 1.5, 1]
+    _, (dW_x, dW_h, db) = five()["bptt"](one, one, np.zeros(1), np.ones((0, 1, 1)), lambda h: (0.0, h))
+    assert dW_x.shape == dW_h.shape == (1, 1)
+    assert not dW_x.any() and not dW_h.any() and not db.any()
+    assert abs(five()["orthogonal"](1, np.random.default_rng(0))) == 1
+    assert five()["clip_by_norm"]([np.zeros((2, 2))], 1.0)[1] == 0
+
+
+def test_numpy_functions_keep_single_precision_and_cast_no_number_away():
+    (clipped,), norm = five()["clip_by_norm"]([np.full(70_000, 100, np.float16)], 1.0)
+    assert clipped.dtype == np.float16 and np.isfinite(norm) and clipped.any()
+    (clipped,), _ = five()["clip_by_norm"]([np.full(4, 3, np.float32)], 1.0)
+    assert clipped.dtype == np.float32
+    assert five()["forget_bias"](np.zeros(8, np.float32), 5).dtype == np.float32
+    assert_close(five()["forget_bias"](np.zeros(4, int), 5)[1], np.log(4.0), rtol=1e-12)
+
+
+def bptt_of(*changed):
+    """Return a call of `bptt` with I = 2, H = 3 and B = 3, in which some shapes are changed."""
+    shapes = {"W_x": (3, 2), "W_h": (3, 3), "b": (3,), "x": (4, 3, 2), "dh": (4, 3, 3)} | dict(changed)
+    *arrays, dh = map(np.ones, shapes.values())
+    return lambda: five()["bptt"](*arrays, lambda h: (0.0, dh))
+
+
+def by_step_of(*changed):
+    shapes = {"W_h": (3, 3), "h": (5, 3, 3), "dh": (4, 3, 3)} | dict(changed)
+    return lambda: five()["gradient_by_step"](*map(np.zeros, shapes.values()))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *[lambda t=t: five()["clip_by_norm"]([np.ones(2)], t) for t in (0.0, -1.0, np.nan)],
+        lambda: five()["clip_by_norm"]([], 1.0),
+        *[lambda s=s: five()["forget_bias"](np.zeros(8), s) for s in (1, 0.5, np.nan, np.inf, [2, 3, 4])],
+        *[lambda b=b: five()["forget_bias"](np.zeros(b), 5) for b in (7, (1, 8), (8, 1), (8, 2))],
+        *map(by_step_of, [("W_h", (3, 1)), ("W_h", (4, 4)), ("h", (4, 3, 3)), ("h", (6, 3, 3))]),
+        *map(by_step_of, [("dh", (4, 1, 3)), ("dh", (4, 3)), ("dh", (4, 3, 1))]),
+        by_step_of(("h", (5, 3)), ("dh", (4, 3))),
+        *map(bptt_of, [("W_x", (3, 1)), ("W_x", (1, 2)), ("W_h", (3, 1)), ("b", (1,)), ("b", (3, 1))]),
+        *map(
+            bptt_of, [("x", (4, 2)), ("x", (4, 3, 1)), ("dh", (3, 3)), ("dh", (4, 1, 3)), ("dh", (1, 3, 3))]
+        ),
+    ],
+)
+def test_numpy_functions_refuse_what_they_would_get_wrong(call):
+    """No wrong shape is broadcast, and no threshold turns the gradient round."""
+    with pytest.raises(ValueError, match=r"\w"):
+        call()
+
+
+@pytest.mark.parametrize("call", [by_step_of(), bptt_of()])
+def test_numpy_functions_take_what_fits(call):
+    assert call() is not None
 
 
 # What all frameworks are compared with.
