@@ -27,6 +27,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from pages import EXECUTED, NOT_BUILT, ROOT, SITE, by_name, cells, first_now, html, parsed, shown
+from test_browser import base, browser  # noqa: F401
 
 FOLDER = SITE / "notebooks"
 PATIENCE = 600  # seconds
@@ -75,10 +76,24 @@ def test_the_page_leads_there(page):
     links = {link.text: link["href"] for link in line.select("a")}
     assert links["notebook"] == f"notebooks/{page.stem}.ipynb"
     assert links["script"] == f"notebooks/{page.stem}.py"
-    assert re.fullmatch(r"python -m pip install \S*_static/rnn_notes-\S+\.whl", line.code.text)
-    assert (SITE / "_static" / line.code.text.rpartition("/")[2]).is_file()
+    assert (SITE / links["package"]).is_file()
+    name = Path(links["package"]).name
+    assert re.fullmatch(rf"python -m pip install (https?://\S+/)?{re.escape(name)}", line.code.text)
     first = markdown(page)[0], (FOLDER / f"{page.stem}.py").read_text(encoding="utf-8")
     assert all(line.code.text in text for text in first)
+
+
+@pytest.mark.parametrize("place", ["server", "folder"])
+def test_the_package_installs_from_where_the_page_is(browser, base, place, tmp_path):  # noqa: F811
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.goto({"server": base, "folder": f"{SITE.as_uri()}/"}[place] + "lstm.html")
+        line = tab.locator(".take .pip").text_content().split()
+    assert line[:4] == ["python", "-m", "pip", "install"]
+    pip = [sys.executable, *line[1:4], "--quiet", "--no-deps", "--no-index", "--target", tmp_path]
+    done = subprocess.run([*pip, *line[4:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "rnn_notes" / "__init__.py").is_file()
 
 
 @pytest.mark.parametrize("page", EXECUTED, ids=by_name)
@@ -328,5 +343,13 @@ def test_the_notebook_runs_and_leaves_what_it_had(page, jupyter, tmp_path):
 def test_the_script_is_cells_with_a_comment(page):
     text = (FOLDER / f"{page.stem}.py").read_text(encoding="utf-8")
     ast.parse(text)
-    assert len(re.findall(r"^# %%", text, re.MULTILINE)) == len(shown(page))
+    cells = text.split("\n# %%")[1:]
+    assert len(cells) == len(shown(page))
+    # What stands above a title says nothing of the cell below it.
+    headings = parsed(html(page)).article.select("h2, h3")
+    above = [heading.find_previous(["p", "pre", "h1", "h2"]) for heading in headings]
+    before = {" ".join(words(part).split()[:5]) for part in above if part.name == "p"}
+    for title, *comment in (cell.partition("\n\n")[0].split("\n") for cell in cells):
+        said = " ".join(" ".join(comment).replace("# ", "").split()[:5])
+        assert not title or said not in before, title
     assert max(len(line) for line in text.split("\n") if line.startswith("# ") and "http" not in line) <= 100

@@ -32,13 +32,15 @@ WHEEL = f"_static/rnn_notes-{rnn_notes.__version__}-py3-none-any.whl"  # written
 
 
 def address(app, name):
-    """Return where a file of the site is, or its path in the site where no address is known."""
+    """Return where a file of the site is, or its own name where no address is known."""
     base = app.config.html_baseurl
-    return urljoin(base.rstrip("/") + "/", name) if base else name
+    return urljoin(base.rstrip("/") + "/", name) if base else name.rpartition("/")[2]
 
 
 def pip_line(app):
-    return f"python -m pip install {address(app, WHEEL)}"
+    """Return where the package has to be for a command, if that is to be said, and the command."""
+    where = "" if app.config.html_baseurl else "in the folder where it is saved"
+    return where, f"python -m pip install {address(app, WHEEL)}"
 
 
 def colab(app, page):
@@ -69,10 +71,12 @@ class TakeAlong(SphinxPostTransform):
         ]
         if opened := colab(self.app, page):
             links.append(f'<a href="{escape(opened)}">open in Colab</a>')
-        where = "" if self.config.html_baseurl else "in this site’s folder, "
+        links.append(f'<a class="package" href="{WHEEL}" download>package</a>')
+        where, command = pip_line(self.app)
+        # Where the page is, its scripts know: they write the package's address into the command (site.js).
         html = (
-            f'<p class="take"><strong>Take along</strong> {" · ".join(links)} · '
-            f"the package: {where}<code>{escape(pip_line(self.app))}</code></p>"
+            f'<p class="take"><strong>Take along</strong> {" · ".join(links)}, '
+            f'<span class="pip">{where} <code>{escape(command)}</code></span></p>'
         )
         boxes = [box for box in self.document.findall(nodes.admonition) if "goal" in box["classes"]]
         place = boxes[0] if boxes else self.document.next_node(nodes.section)
@@ -86,14 +90,21 @@ def credit(app, page):
     return (f"[{name}]({uri})", f"{name}, {uri}") if uri else (name, name)
 
 
+def needs(app):
+    where, _ = pip_line(app)
+    return (
+        f"Needs the package, which stands beside this file on its page; {where}:"
+        if where
+        else "Needs the package:"
+    )
+
+
 def notebook(app, page, parts, ran):
     """Return the notebook of a page; `ran` has its cells and what they left."""
     from_where = credit(app, page)[0]
     known = bool(app.config.html_baseurl)
-    where = "" if known else ", in the folder of the site"
     head = (
-        f"From {from_where}. © {app.config.copyright}.\n\n"
-        f"Needs the package{where}:\n\n```shell\n{pip_line(app)}\n```"
+        f"From {from_where}. © {app.config.copyright}.\n\n{needs(app)}\n\n```shell\n{pip_line(app)[1]}\n```"
     )
     cells, count = [nbformat.v4.new_markdown_cell(head)], 0
     if known:
@@ -164,12 +175,11 @@ def comment(text):
 
 def script(app, page, parts, ran):
     """Return the script of a page, in cells as editors know them (# %%)."""
-    where = "" if app.config.html_baseurl else ", in the folder of the site"
     head = [
         comment(f"From {credit(app, page)[1]}."),
         f"# © {app.config.copyright}.",
-        f"# Needs the package{where}:",
-        f"# {pip_line(app)}",
+        comment(needs(app)),
+        f"# {pip_line(app)[1]}",
     ]
     cells = [part for part in parts if not isinstance(part, str)]
     if any(cell.figures for cell in cells):

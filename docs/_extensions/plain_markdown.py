@@ -48,8 +48,9 @@ def is_cell(node):
 class Page:
     """A page in parts: texts and cells, in order.
 
-    A text is Markdown. A cell is its index in the notebook that was run, the titles and the paragraph above
-    it as plain text, what of it is folded, and its figures: the alternative text and the caption of each.
+    A text is Markdown. A cell is its index in the notebook that was run, the titles above it and the last
+    paragraph below them as plain text, what of it is folded, and its figures: the alternative text and the
+    caption of each.
     """
 
     def __init__(self, app, page, document):
@@ -79,8 +80,10 @@ class Page:
             else:
                 if isinstance(node, nodes.title) or "exercise" in node.get("classes", ()):
                     self.titles.append(" ".join(self.plain(node.next_node(nodes.title, True)).split()))
-                elif isinstance(node, nodes.paragraph):
-                    self.before = self.plain(node)
+                    self.before = ""
+                if isinstance(node, nodes.paragraph | nodes.admonition):
+                    *_, last = node.findall(nodes.paragraph)
+                    self.before = self.plain(last)
                 self.blocks += self.block(node)
 
     def cell(self, node):

@@ -192,6 +192,13 @@ if (HTMLElement.prototype.showPopover) {
   document.addEventListener("pointerdown", event => { if (shown && !event.target.closest("#explanation, a")) hide(); });
 }
 
+// The package installs from where the page is: a server, a folder, after a move as well.
+for (const line of document.querySelectorAll(".take .pip")) {
+  const code = line.querySelector("code"), { href } = line.parentNode.querySelector(".package");
+  code.textContent = `python -m pip install ${href}`;
+  line.replaceChildren(code);
+}
+
 // Code that runs here: each cell gets two buttons, and the first press of one loads what they do (run.js).
 const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] };
 {
@@ -214,8 +221,8 @@ const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] }
         cell.bar.append(button);
         return button;
       };
-      const first = act => () => Run.load("run.js").then(() => Run[act](cell)).catch(() => {
-        cell.bar.append(" The buttons’ script cannot be loaded.");
+      const first = act => () => Run.load("run.js").then(() => Run[act](cell), () => {
+        cell.missing ??= cell.bar.appendChild(new Text(" The buttons’ script cannot be loaded."));
       });
       cell.run = cell.button("Run", first("run"));
       cell.edit = cell.button("Edit", first("edit"));
