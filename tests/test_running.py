@@ -119,6 +119,53 @@ def test_a_cell_that_prints_without_end_is_cut(cells):
     printed, _ = run(cells, "for i in range(100_000):\n    print('again')\nprint('x' * 10 ** 6, end='')")
     assert cells.LONGEST < len(printed) < cells.LONGEST + 50
     assert printed.endswith("left out\n")
+    printed, _ = run(cells, f"print('x' * {cells.LONGEST - 1})\nprint('lost')")
+    assert printed.endswith("left out\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("'x' * 10 ** 6", "text"),
+        ("raise ValueError('x' * 10 ** 6)", "error"),
+        ("class Long:\n    def _repr_html_(self):\n        return 'x' * 10 ** 7\nLong()", "text"),
+    ],
+)
+def test_whatever_a_cell_leaves_is_cut(cells, code, kind):
+    _, left = run(cells, code)
+    assert len(left[kind]) < cells.LONGEST + 50
+    assert "html" not in left
+
+
+@pytest.mark.parametrize("drawn", [r"$\\foo{$", r"\ud800"])
+def test_a_figure_that_cannot_be_drawn_is_an_error_of_its_cell(cells, drawn):
+    """Python goes on, and no figure is left for the next cell; half a character is no text for a browser."""
+    printed, left = run(cells, f"import matplotlib.pyplot as plt\nplt.title('{drawn}')\nprint('before')")
+    assert printed.startswith("before\n")
+    if "error" in left:
+        assert left["name"] in ("ValueError", "TypeError")
+    else:
+        "".join(left["figures"]).encode()
+    assert run(cells, "1") == ("", {"text": "1"})
+    _, left = run(cells, f"plt.title(r'{drawn}')\n1 / 0")
+    assert left["name"] == "ZeroDivisionError"
+
+
+def test_show_says_nothing(cells):
+    printed, left = run(cells, "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    assert printed == ""
+    assert len(left["figures"]) == 1
+
+
+def test_a_cell_cannot_ask_and_says_what_to_do(cells):
+    printed, left = run(cells, "input('Your name? ')")
+    assert printed == "Your name? "
+    assert left["error"].endswith("write the answer into its code.\n")
+
+
+def test_a_semicolon_hides_a_value_but_not_in_a_comment(cells):
+    assert run(cells, "'é';  # hidden") == ("", {})
+    assert run(cells, "'é'  # shown;") == ("", {"text": "'é'"})
 
 
 def test_figures_are_those_of_the_page(cells):
@@ -460,7 +507,7 @@ def test_stop(reader):
     reader.run(1)
     reader.write(1, "while True:\npass")
     reader.press(1, re.compile("^Run cell"))
-    reader.tab.wait_for_function("Run.cells[1].status.textContent == 'Running cell 2'")
+    reader.tab.wait_for_function("() => Run.cells[1].status.textContent == 'Running cell 2'")
     stop = reader.tab.get_by_role("button", name="Stop cell 2")
     stop.press("Enter")
     left = reader.wait(1)
@@ -469,6 +516,72 @@ def test_stop(reader):
     assert reader.tab.evaluate("document.activeElement.textContent") == "Run"
     assert "NameError" in reader.run(2)["ran"]
     assert not reader.wrong
+
+
+def held(reader, name):
+    """Have a request for a file of the site wait; return what lets it go."""
+    waiting = []
+    reader.tab.context.route(f"**/{name}*", lambda route: waiting.append(route))
+    return lambda: [route.continue_() for route in waiting]
+
+
+def test_stop_while_the_package_loads(reader):
+    """Nothing runs afterwards, and a press meanwhile starts one Python, not two."""
+    reader.tab.evaluate("""() => {
+        globalThis.made = 0;
+        globalThis.Worker = class extends Worker { constructor(url) { super(url); made++; } };
+    }""")
+    go = held(reader, "python.js")
+    reader.press(1, re.compile("^Run cell"))
+    reader.tab.wait_for_function("() => Run.cells[1].status?.textContent == 'Loading the package'")
+    reader.press(1, re.compile("^Stop"))
+    assert reader.wait(1)["said"] == "Stopped."
+    reader.press(4, "Run all above, and cell 5")
+    reader.tab.wait_for_timeout(200)
+    go()
+    assert reader.wait(4)["said"].startswith("Done")
+    assert reader.tab.evaluate("[made, Run.cells[1].status.textContent]") == [1, "Stopped."]
+    assert not reader.wrong
+
+
+def test_two_presses_and_cells_that_wait(reader):
+    """A double click runs a cell once; a cell that waits is stopped without the one that runs."""
+    tab = reader.tab
+    reader.write(1, "import time\ncount = globals().get('count', 0) + 1\nprint(count)\ntime.sleep(2)")
+    for _ in range(3):
+        reader.press(1, re.compile("^Run cell"))
+    reader.press(2, re.compile("^Run cell"))
+    tab.wait_for_function("() => Run.cells[1].status.textContent == 'Running cell 2'")
+    assert tab.evaluate("Run.cells[2].status.textContent") == "Waiting for the cell that runs"
+    assert not tab.get_by_role("button", name=re.compile("^Reset cell [23]$")).count()
+    reader.press(2, re.compile("^Stop"))
+    assert reader.wait(1)["ran"].split() == ["1"]
+    assert reader.wait(1)["said"].startswith("Done")
+    assert reader.wait(2)["said"] == "Stopped before it began"
+    assert reader.run(1)["ran"].split() == ["2"]
+    # Who stops the cell that runs takes Python from those that wait, and all of them say so.
+    reader.press(1, re.compile("^Run cell"))
+    reader.press(2, re.compile("^Run cell"))
+    reader.press(1, re.compile("^Stop"))
+    assert reader.wait(1)["said"] == reader.wait(2)["said"]
+    assert reader.wait(2)["said"].startswith("Stopped. What the cells computed is gone")
+    reader.press(1, re.compile("^Reset"))
+    assert tab.evaluate("!Run.cells[1].panel && Run.cells[1].reset.hidden")
+    assert not reader.wrong
+
+
+@pytest.mark.parametrize("missing", ["matplotlib-3", "pillow"])
+def test_matplotlib_that_cannot_be_fetched(browser, base, pyodide, missing):  # noqa: F811
+    """The cell says so, what was computed stays, and the next press tries again."""
+    with browser.new_context() as context:
+        reader = Reader(context, base + "chain_rule.html", pyodide)
+        context.route(f"**/{missing}*", lambda route: route.abort())
+        reader.write(1, "count = globals().get('count', 0) + 1\ncount")
+        reader.run(1)
+        assert reader.run(0)["ran"].startswith("Matplotlib cannot be fetched, or is not the file")
+        context.unroute(f"**/{missing}*")
+        assert reader.run(1)["ran"] == "2"
+        assert reader.run(0)["pictures"] == [1, 1]
 
 
 @pytest.mark.parametrize(

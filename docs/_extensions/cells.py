@@ -13,7 +13,8 @@ import sys
 import traceback
 import warnings
 
-LONGEST = 100_000  # characters that one cell may print; a loop that never ends would fill the page's memory
+LONGEST = 100_000  # characters of each text; a loop that never ends would fill the page's memory
+MORE = "\n… and more, which is left out\n"
 
 namespace = {"__name__": "__main__"}
 
@@ -61,10 +62,13 @@ class Stream(io.TextIOBase):
         self.post(text)
 
     def post(self, text):
-        if text and self.left > 0:
-            more = "" if len(text) <= self.left else "\n… and more, which is left out\n"
-            self.send(text[: self.left] + more)
+        if text and self.left >= 0:
+            self.send(cut(text, self.left))
         self.left -= len(text)
+
+
+def cut(text, longest=LONGEST):
+    return text if len(text) <= longest else text[:longest] + MORE
 
 
 def describe(error, label):
@@ -76,15 +80,23 @@ def describe(error, label):
         if frame.filename in cells:
             lines.append(f"{frame.filename}, line {frame.lineno}: {frame.line}\n")
     said = traceback.format_exception_only(error)
-    if "emscripten does not support processes" in str(error):
+    if "emscripten does not support processes" in said[-1]:
         said.append("In a browser no other program can be started: run this cell at a prompt.\n")
-    return "".join(lines[:1] + lines[1:][-3:] + said)
+    if isinstance(error, EOFError):
+        said.append("A cell on this page cannot ask: write the answer into its code.\n")
+    return cut("".join(lines[:1] + lines[1:][-3:] + said))
+
+
+def failed(error, label):
+    return {"error": describe(error, label), "name": type(error).__name__}
 
 
 # What would be told here as if something were wrong: Matplotlib makes a cache of fonts, its version 3.8 draws
-# contours as lines where the pages have pixels, and tqdm has no thread to watch its bars.
+# contours as lines where the pages have pixels, figures are shown without plt.show(), and tqdm has no thread
+# to watch its bars.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", "Rasterization of .* will be ignored")
+warnings.filterwarnings("ignore", "FigureCanvas.* is non-interactive")
 warnings.filterwarnings("ignore", "tqdm:disabling monitor support")
 
 cells = set()  # their labels, which tracebacks have as names of files
@@ -96,7 +108,14 @@ def show(value):
         return {}
     to_html = getattr(value, "_repr_html_", None)
     html = to_html() if to_html and not isinstance(value, type) else None
-    return {"text": repr(value)} if html is None else {"html": html}
+    short = isinstance(html, str) and len(html) <= 10 * LONGEST
+    return {"html": html} if short else {"text": cut(repr(value))}
+
+
+def silent(code, last):
+    """Return whether a semicolon follows the last value of a cell."""
+    line = code.split("\n")[last.end_lineno - 1].encode()
+    return line[last.end_col_offset :].lstrip().startswith(b";")
 
 
 def figures():
@@ -105,13 +124,15 @@ def figures():
     if pyplot is None:
         return []
     drawn = []
-    for number in pyplot.get_fignums():
-        content = io.StringIO()
-        figure = pyplot.figure(number)
-        with pyplot.rc_context({"svg.hashsalt": "rnn-notes"}):
-            figure.savefig(content, format="svg", metadata={"Date": None})
-        drawn.append(content.getvalue())
-    pyplot.close("all")
+    try:
+        for number in pyplot.get_fignums():
+            content = io.StringIO()
+            figure = pyplot.figure(number)
+            with pyplot.rc_context({"svg.hashsalt": "rnn-notes"}):
+                figure.savefig(content, format="svg", metadata={"Date": None})
+            drawn.append(content.getvalue().encode(errors="replace").decode())  # half a character is none
+    finally:
+        pyplot.close("all")
     return drawn
 
 
@@ -120,7 +141,8 @@ def run(code, label, send):
     cells.add(label)
     linecache.cache[label] = len(code), None, code.splitlines(keepends=True), label
     out = Stream(send)
-    before, sys.stdout, sys.stderr = (sys.stdout, sys.stderr), out, out
+    before, sys.stdin = (sys.stdin, sys.stdout, sys.stderr), io.StringIO()
+    sys.stdout = sys.stderr = out
     left = {}
     try:
         try:
@@ -130,13 +152,16 @@ def run(code, label, send):
             exec(compile(tree, label, "exec"), namespace)
             if last:
                 value = eval(compile(ast.Expression(last[0].value), label, "eval"), namespace)
-                left = show(None if code.rstrip().endswith(";") or is_figure(value) else value)
+                left = show(None if silent(code, last[0]) or is_figure(value) else value)
         except BaseException as error:  # exit() as well: the page stays
-            left = {"error": describe(error, label), "name": type(error).__name__}
+            left = failed(error, label)
+        try:
+            left["figures"] = figures()
+        except BaseException as error:  # a formula that cannot be drawn, say
+            left = failed(error, label) | left | {"figures": []}
         out.flush()
-        left["figures"] = figures()
     finally:
-        sys.stdout, sys.stderr = before
+        sys.stdin, sys.stdout, sys.stderr = before
     return left
 
 

@@ -30,6 +30,7 @@ from inputs import ROOT, listing
 PINNED = Path(__file__).with_name("pyodide.json")
 CORE = ["pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip"]
 PACKAGES = ["numpy", "matplotlib"]
+OF_THIS_MACHINE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # files that pip adds to a package
 DEFAULT = "https://cdn.jsdelivr.net/pyodide/v{version}/full/"
 
 
@@ -132,11 +133,14 @@ def write_wheel(folder):
             copy = Path(copied, file.relative_to(ROOT))
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
+        before = os.environ.get("SOURCE_DATE_EPOCH")
         os.environ["SOURCE_DATE_EPOCH"] = "0"
         try:
             return make_wheel_in(Path(copied, "pyproject.toml"), folder).file
         finally:
             del os.environ["SOURCE_DATE_EPOCH"]
+            if before is not None:
+                os.environ["SOURCE_DATE_EPOCH"] = before
 
 
 def wheel_of(name):
@@ -144,7 +148,7 @@ def wheel_of(name):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as wheel:
         for file in sorted(distribution(name).files, key=str):
-            if file.parts[0] != ".." and file.suffix != ".pyc" and file.name not in ("RECORD", "INSTALLER"):
+            if file.parts[0] != ".." and file.suffix != ".pyc" and file.name not in OF_THIS_MACHINE:
                 entry = zipfile.ZipInfo(file.as_posix(), (1980, 1, 1, 0, 0, 0))
                 wheel.writestr(entry, file.locate().read_bytes(), zipfile.ZIP_DEFLATED)
     return content.getvalue()

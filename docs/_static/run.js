@@ -1,5 +1,5 @@
 // The buttons of a page's cells: run, edit, stop, reset. Python lives in a worker (worker.js), one for all
-// cells, from the first run to a stop. A press while a cell runs waits for its turn.
+// cells, from the first run to a stop. A press while another cell runs waits for its turn.
 "use strict";
 
 {
@@ -26,12 +26,12 @@
     cell.code = code(cell);
     cell.picture = cell.box.closest(".cell").querySelector(".cell_output img")?.alt;
     if (cell.number > 1) cell.above = cell.button("Run all above", () => Run.above(cell), "Run all above, and");
-    cell.stop = cell.button("Stop", stop);
+    cell.stop = cell.button("Stop", () => stop(cell));
     cell.reset = cell.button("Reset", () => reset(cell));
     cell.above?.remove();
     if (cell.above) cell.run.after(cell.above);
     cell.stop.hidden = cell.reset.hidden = true;
-    cell.pre.addEventListener("input", () => { cell.reset.hidden = false; });
+    cell.pre.addEventListener("input", () => touch(cell));
     cell.pre.addEventListener("keydown", event => typed(cell, event));
   }
 
@@ -44,7 +44,7 @@
       cell.panel.append(cell.status);
       cell.box.after(cell.panel);
     }
-    cell.reset.hidden = false;
+    touch(cell);
     return cell.panel;
   }
 
@@ -92,16 +92,15 @@
   }
 
   // Python.
-  async function start(cell) {
-    say(cell, "Loading the package");
-    await Promise.all([Run.load("worker.js"), Run.load("python.js")]);
+  function start() {
     const { address, ...settings } = Run.python;
     const source = URL.createObjectURL(new Blob([`"use strict";(${Run.worker})()`], { type: "text/javascript" }));
     const worker = new Worker(source);
     URL.revokeObjectURL(source);
     python = { worker, ran: new Set(), edited: false, waiting: new Map(), got: 0 };
-    worker.onmessage = ({ data }) => hear(data);
-    worker.onerror = event => hear({ kind: "dead", reason: event.message ?? "the worker does not start" });
+    const from = data => { if (python?.worker == worker) hear(data); };  // not from one that was stopped
+    worker.onmessage = ({ data }) => from(data);
+    worker.onerror = event => from({ kind: "dead", reason: event.message ?? "the worker does not start" });
     worker.postMessage({ ...settings, address: new URL(address, Run.folder + "../").href });
   }
 
@@ -134,29 +133,30 @@
   }
 
   function done(cell, left) {
-    const { asked } = running;
+    const { asked, since } = running;
+    running = null;
     python.ran.add(cell);
+    if (left.error != undefined) queue = queue.filter(job => job.asked != asked);
     if (cell == asked || left.error != undefined) {
-      const after = `${((Date.now() - running.since) / 1000).toFixed(1)} s`;
+      const after = `${((Date.now() - since) / 1000).toFixed(1)} s`;
       if (left.error == undefined) say(asked, `Done in ${after}`);
       else say(asked, cell == asked ? `An error after ${after}` : `An error in ${label(cell)}, above`);
       leave(asked, left);
     }
-    if (left.error != undefined) queue = queue.filter(job => job.asked != asked);
-    running = null;
     show();
     next();
   }
 
   async function next() {
     if (running || !queue.length) return;
-    running = queue.shift();
-    const { cell, asked } = running;
+    const job = running = queue.shift(), { cell, asked } = job;
     show();
-    try {
-      if (!python) await start(asked);
-    } catch (error) {
-      return end(`Python cannot be loaded: ${error.message} is missing. The page is whole without it.`);
+    if (!python) {
+      say(asked, "Loading the package");
+      const missing = await Promise.all([Run.load("worker.js"), Run.load("python.js")]).then(() => "", error => error.message);
+      if (running != job) return;  // stopped meanwhile
+      if (missing) return end(`Python cannot be loaded: ${missing} is missing. The page is whole without it.`);
+      start();
     }
     python.edited ||= edited(cell);
     python.worker.postMessage({ code: code(cell), label: label(cell) });
@@ -164,28 +164,42 @@
 
   function end(reason) {
     python?.worker.terminate();
-    if (running) say(running.asked, reason);
+    for (const cell of Run.cells.filter(busy)) say(cell, reason);
     python = running = null;
     queue = [];
     show();
   }
 
+  const busy = cell => [running, ...queue].some(job => job?.asked == cell);
+
+  // Stop stands there while a cell runs or waits, then Reset.
   function show() {
     for (const cell of Run.cells) {
-      const asked = [running, ...queue].some(job => job?.asked == cell);
-      if (!asked && document.activeElement == cell.stop) cell.run.focus();
-      cell.stop.hidden = !asked;
+      if (!busy(cell) && document.activeElement == cell.stop) cell.run.focus();
+      cell.stop.hidden = !busy(cell);
+      cell.reset.hidden = busy(cell) || !cell.touched;
     }
   }
 
-  function stop() {
-    end("Stopped. What the cells computed is gone: Run all above computes it again.");
+  function touch(cell) {
+    cell.touched = true;
+    cell.reset.hidden = busy(cell);
+  }
+
+  function stop(cell) {
+    if (running?.asked == cell)
+      return end(`Stopped.${python?.ran.size ? " What the cells computed is gone: Run all above computes it again." : ""}`);
+    queue = queue.filter(job => job.asked != cell);
+    say(cell, "Stopped before it began");
+    show();
   }
 
   function ask(cell, cells) {
+    if (busy(cell)) return;  // the second press of a double click
     clear(cell);
     queue.push(...cells.map(other => ({ cell: other, asked: cell })));
     say(cell, running ? "Waiting for the cell that runs" : "");
+    show();
     next();
   }
 
@@ -203,7 +217,7 @@
     try { pre.contentEditable = "plaintext-only"; } catch { pre.contentEditable = "true"; }
     for (const [name, value] of Object.entries({ role: "textbox", "aria-multiline": "true", "aria-label": `Code of ${label(cell)}. Control and Enter run it, Escape ends editing.`, spellcheck: "false", autocapitalize: "off" }))
       pre.setAttribute(name, value);
-    cell.reset.hidden = false;
+    touch(cell);
     pre.focus();
   };
 
@@ -234,6 +248,7 @@
     cell.panel?.remove();
     cell.panel = cell.status = null;
     cell.run.focus();
-    cell.reset.hidden = true;
+    cell.touched = false;
+    show();
   }
 }

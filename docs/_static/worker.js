@@ -3,10 +3,11 @@
 "use strict";
 
 Run.worker = function () {
-  let python, runCell, draws, drawing = false;
+  let python, runCell, draws, packages, drawing = false;
 
   async function start({ address, files, lock, wheels, script }) {
     const plain = self.fetch, sources = [];
+    packages = lock.packages;
     // All that Pyodide loads comes through here: nothing without a known hash, and none that differs.
     self.fetch = async url => {
       const name = new URL(url, address).href.slice(address.length);
@@ -43,10 +44,14 @@ Run.worker = function () {
 
   async function run({ code, label }) {
     if (!drawing && draws(code)) {
-      await python.loadPackage("matplotlib", { messageCallback() {}, errorCallback() {} });
-      drawing = true;
+      await python.loadPackage(Object.keys(packages), { messageCallback() {}, errorCallback() {} });
+      drawing = Object.values(packages).every(({ name }) => name in python.loadedPackages);
     }
     postMessage({ kind: "running" });
+    if (!drawing && draws(code)) {
+      const error = "Matplotlib cannot be fetched, or is not the file it should be. What the cells computed is still there.\n";
+      return postMessage({ kind: "done", error, name: "", figures: [] });
+    }
     const result = runCell(code, label, text => postMessage({ kind: "text", text }));
     const left = result.toJs({ dict_converter: Object.fromEntries });
     result.destroy();
