@@ -173,6 +173,11 @@ def test_figures_are_those_of_the_page(cells):
     code = "from rnn_notes import figures\nfig = figures.unrolled_graph(steps=2)"
     assert cells.draws(code)
     assert not cells.draws("import numpy as np\nprint('figures')")
+    drawing = {
+        file.stem for file in (ROOT / "rnn_notes").glob("*.py") if "import figures" in file.read_text("utf-8")
+    }
+    assert drawing == {"report"}  # what `diagnose` returns
+    assert cells.draws("from rnn_notes import diagnose\ndiagnose(rnn, x)")
     (first,) = run(cells, code)[1]["figures"]
     left = run(cells, code + "\nfig")[1]
     assert left == {"figures": [first]}

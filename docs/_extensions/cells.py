@@ -34,7 +34,7 @@ def names(code):
 
 def draws(code):
     """Return whether a cell may need Matplotlib, which is fetched for the first that does."""
-    return not names(code).isdisjoint({"matplotlib", "figures", "plt"})
+    return not names(code).isdisjoint({"matplotlib", "figures", "plt", "diagnose"})  # a report has a figure
 
 
 class Stream(io.TextIOBase):
