@@ -303,6 +303,7 @@ def test_the_environment_has_the_package_and_what_it_needs(plain, tmp_path):
 @needs_links
 @pytest.mark.parametrize("page", first_now(EXECUTED), ids=by_name)
 def test_the_script_runs_and_prints_what_the_notebook_has(page, plain, tmp_path):
+    """It has no hidden cell, so none that is shown depends on one, not even on its random numbers."""
     command = [plain.python, FOLDER / f"{page.stem}.py"]
     done = subprocess.run(
         command, cwd=tmp_path, env=plain.variables(), capture_output=True, encoding="utf-8", timeout=PATIENCE

@@ -12,8 +12,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -26,7 +24,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from matplotlib import pyplot as plt
 from pages import ROOT, SITE, first_now, html
-from test_browser import AUDIT, MODES, PAGES, Visit, base, browser, contexts  # noqa: F401
+from test_browser import AUDIT, MODES, OPEN, PAGES, Visit, base, browser, contexts  # noqa: F401
 
 EXTENSIONS = ROOT / "docs" / "_extensions"
 
@@ -183,41 +181,6 @@ def test_figures_are_those_of_the_page(cells):
     assert left == {"figures": [first]}
     assert "<svg" in first
     assert run(cells, "1")[1] == {"text": "1"}
-
-
-# Prints each cell of a page that does not leave, without those that are hidden, what the page shows.
-COMPARE = """
-import sys
-sys.path[:0] = sys.argv[2:]
-from cells import run
-from bs4 import BeautifulSoup
-from pages import copied, parsed
-
-def text(soup):
-    return " ".join(" ".join(part.get_text() for part in soup.select("pre, table")).split())
-
-for number, block in enumerate(parsed(sys.argv[1]).select(".cell_input pre"), 1):
-    printed = []
-    left = run(copied(block), f"cell {number}", printed.append)
-    said = BeautifulSoup("<pre></pre><pre></pre>" + left.get("html", ""), "html.parser")
-    first, second = said.select("pre")[:2]
-    first.string, second.string = "".join(printed), left.get("text", left.get("error", ""))
-    own = block.find_parent(class_="cell").select_one(".cell_output")
-    expected = text(own) if own else ""
-    if text(said) != expected:
-        print(f"cell {number}:", expected, text(said), sep="\\n")
-"""
-
-
-@pytest.mark.parametrize("page", first_now(pages.EXECUTED), ids=pages.by_name)
-def test_cells_print_to_a_reader_what_the_page_prints(page):
-    """No cell that is shown depends on one that is hidden, not even on a random number drawn there."""
-    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-    command = [sys.executable, "-X", "utf8", "-c", COMPARE, html(page), str(EXTENSIONS), str(ROOT / "tests")]
-    done = subprocess.run(
-        command, env=os.environ | threads | {"MPLBACKEND": "svg"}, capture_output=True, encoding="utf-8"
-    )
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 # What the build writes.
@@ -670,10 +633,10 @@ def test_everyone_can_use_it(browser, base, pyodide, mode):  # noqa: F811
     """After a run, an error, a figure and an edit: no finding of axe, nothing scrolls sideways."""
     with browser.new_context(**MODES[mode]) as context:
         reader = Reader(context, base + "chain_rule.html", pyodide)
-        reader.tab.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
         for number in (4, 0, 1, 2):
             reader.run(number)
         reader.write(5, "x")
+        reader.tab.evaluate(OPEN)
         faults = reader.look()
         reader.tab.evaluate(Axe().axe_script)
         faults += reader.tab.evaluate(AUDIT)
