@@ -540,7 +540,7 @@ def test_a_result_leads_to_its_place(contexts, base, page, mode):
     assert visit.tab.evaluate(f"({ON_SCREEN})()")
     visit.tab.mouse.move(200, 400)
     visit.tab.mouse.wheel(0, -200)
-    visit.tab.wait_for_function("document.querySelector('.back-to-top').checkVisibility()")
+    visit.tab.wait_for_function("() => document.querySelector('.back-to-top').checkVisibility()")
     visit.tab.close()
     assert not visit.wrong
 

@@ -3,7 +3,7 @@
 "use strict";
 {
   const FIELDS = ["title", "entries", "kinds", "above", "page", "text", "code"];
-  const BOOST = { title: 6, entries: 6, kinds: 3, above: 2, page: 2, text: 1, code: 0.5 };
+  const BOOST = { title: 6, entries: 6, kinds: 5, above: 2, page: 2, text: 1, code: 0.5 };
   const KINDS = {  // the name, what else it is called, its weight
     term: ["Glossary", "definition", 2.5], question: ["Question", "", 1.5], page: ["Page", "", 1],
     section: ["Section", "", 1], exactly: ["Exactly", "", 0.8], box: ["Box", "", 1],
