@@ -338,6 +338,7 @@ def test_what_runs_again(tmp_path):
     ]  # as long, and as old to the second
     assert "rnn.py 5" in site.html("one")
     assert after("rnn_notes/figures/lstm.py", "import", " import") == [0, 0]  # which no page imports
+    assert after("rnn_notes/figures/lstm.py", " import", "import") == [0, 0]  # all of it is in the wheel
     assert after("docs/data.txt", "some", "other") == [0, 1]
     assert "2 other data" in site.html("two")
     assert after("docs/helper.py", "2", "3") == [0, 1]

@@ -232,8 +232,9 @@ def remove_others(app, exception):
     """Remove what is left of pages that are gone."""
     if exception or app.builder.name != "html":
         return
-    for file in Path(app.outdir, FOLDER).glob("*"):
-        if file.stem not in app.env.found_docs:
+    folder = Path(app.outdir, FOLDER)
+    for file in filter(Path.is_file, folder.rglob("*")):
+        if file.relative_to(folder).with_suffix("").as_posix() not in app.env.found_docs:
             file.unlink()
 
 
