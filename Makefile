@@ -42,6 +42,10 @@ html: environment
 pdf: html
 	@"$(BIN)/python" -I -X utf8 docs/_extensions/book.py
 
+# As many tests, or changes, at once as there are processors: more than one thread each takes three times as long.
+test check mutants: export OMP_NUM_THREADS := 1
+test check mutants: export OPENBLAS_NUM_THREADS := 1
+
 test: TESTS := -m "not deep"
 test check: html
 	@"$(BIN)/python" -m ruff check --quiet .
@@ -56,10 +60,10 @@ live: environment
 bench: environment
 	@"$(BIN)/python" -m pytest --quiet --benchmark-columns=min,median,ops --benchmark-sort=name tests/bench_*.py
 
-# mutmut forks, so not on Windows; as many changes at once as there are processors, so one thread each.
+# mutmut forks, so not on Windows.
 mutants: environment
 	@"$(BIN)/python" -m pip --disable-pip-version-check install --quiet mutmut==3.8.1
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$(BIN)/python" tests/mutants.py $(MUTANTS)
+	@"$(BIN)/python" tests/mutants.py $(MUTANTS)
 
 experiments: environment
 	@"$(BIN)/python" docs/_experiments.py $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
