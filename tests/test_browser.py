@@ -426,6 +426,20 @@ new PerformanceObserver(list => window.shifts.push(...list.getEntries().map(shif
 ))).observe({type: "layout-shift", buffered: true});"""
 
 
+def test_styles_lose_their_comments_and_nothing_else(context, base):
+    files = (folder / "_static" / "site.css" for folder in (pages.ROOT / "docs", SITE))
+    written, served = (file.read_text(encoding="utf-8") for file in files)
+    rules = """text => {
+        const sheet = new CSSStyleSheet();
+        sheet.replaceSync(text);
+        return [...sheet.cssRules].map(rule => rule.cssText);
+    }"""
+    tab = context.new_page()
+    tab.goto(base)
+    assert tab.evaluate(rules, served) == tab.evaluate(rules, written) != []
+    assert "/*" in written and "/*" not in served
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("page", first_now([*EXECUTED, "reference.html"]))
 def test_nothing_jumps_when_faces_arrive(context, base, page, width):

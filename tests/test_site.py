@@ -130,6 +130,19 @@ def test_everything_a_style_sheet_loads_is_in_the_site(sheet):
     assert not missing(sheet, in_styles((SITE / sheet).read_text(encoding="utf-8")))
 
 
+@pytest.mark.parametrize("name", sorted(file.name for file in (pages.ROOT / "docs" / "_static").glob("*.js")))
+def test_scripts_lose_their_comments_and_nothing_else(name):
+    """Of our own scripts each line that begins with // and is not in a text of several lines."""
+    written = (pages.ROOT / "docs" / "_static" / name).read_text(encoding="utf-8")
+    kept, before = [], ""
+    for line in written.splitlines():
+        comment = line.lstrip().startswith("//") and before.count("`") % 2 == 0
+        kept += [] if comment else [line]
+        before += "" if comment else line
+    served = (SITE / "_static" / name).read_text(encoding="utf-8")
+    assert list(filter(None, served.splitlines())) == list(filter(None, kept)) != list(written.splitlines())
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_head(page):
     """A page says its language and its title; a written page describes itself to search engines."""

@@ -9,6 +9,22 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.images import get_image_size
 
 
+COMMENT = {  # but /*! licenses */
+    ".css": r"/\*(?!!).*?\*/\s*",
+    ".js": r"^\s*(?://[^\n]*|/\*(?!!)(?:(?!\*/).)*\*/)$",  # which are whole lines
+}
+
+
+def drop_comments(app, exception):
+    """Take the comments out of styles and scripts: they are for who changes them, not for who loads a page."""
+    for file in () if exception else Path(app.outdir, "_static").rglob("*.*"):
+        if comment := COMMENT.get(file.suffix):
+            text = file.read_text(encoding="utf-8")
+            bare = re.sub(comment, "", text, flags=re.MULTILINE | re.DOTALL)
+            if bare != text:
+                file.write_text(bare, encoding="utf-8", newline="\n")
+
+
 def drop_files(app, pagename, templatename, context, doctree):
     """Do not load the 6 KB of styles of MyST-NB (site.css has what we need), and another search's marks."""
     for kind, name in {"css_files": "mystnb.", "script_files": "sphinx_highlight."}.items():
@@ -72,6 +88,7 @@ class PlacesOfDiagnoses(SphinxPostTransform):
 
 def setup(app):
     app.connect("html-page-context", drop_files)
+    app.connect("build-finished", drop_comments, priority=900)  # after Furo has written the colors of code
     app.add_post_transform(OneId)
     app.add_post_transform(Pictures)
     app.add_post_transform(Columns)
