@@ -433,6 +433,14 @@ def test_cells_above(reader):
     assert not reader.wrong
 
 
+def test_of_a_progress_bar_the_last_state_is_shown(reader):
+    loop = "for _ in tqdm(range(3), mininterval=0): pass"
+    reader.write(0, f"from tqdm import tqdm\nprint('before')\n{loop}\nprint('after')")
+    before, bar, after = reader.run(0)["ran"].strip().split("\n")
+    assert (before, bar[:5], after) == ("before", "100%|", "after")
+    assert not reader.wrong
+
+
 def test_edit_and_reset(reader):
     """With the keyboard alone; the colors of what stays are kept, and the page's code comes back."""
     tab = reader.tab

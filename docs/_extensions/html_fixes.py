@@ -8,7 +8,6 @@ from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.images import get_image_size
 
-
 COMMENT = {  # but /*! licenses */
     ".css": r"/\*(?!!).*?\*/\s*",
     ".js": r"^\s*(?://[^\n]*|/\*(?!!)(?:(?!\*/).)*\*/)$",  # which are whole lines
@@ -16,7 +15,7 @@ COMMENT = {  # but /*! licenses */
 
 
 def drop_comments(app, exception):
-    """Take the comments out of styles and scripts: they are for who changes them, not for who loads a page."""
+    """Take comments out of styles and scripts: they are for who changes them, not for who loads a page."""
     for file in () if exception else Path(app.outdir, "_static").rglob("*.*"):
         if comment := COMMENT.get(file.suffix):
             text = file.read_text(encoding="utf-8")

@@ -120,7 +120,9 @@
     }
     if (data.kind == "text" && running.asked == cell) {
       cell.printed ??= text(cell, "");
-      cell.printed.append(data.text);
+      const all = data.text.includes("\r") ? cell.printed.textContent + data.text : "";
+      if (all) cell.printed.textContent = all.replace(/[^\n]*\r(?!\n|$)/g, "");  // a bar: its last state
+      else cell.printed.append(data.text);
     }
     if (data.kind == "done") done(cell, data);
   }
