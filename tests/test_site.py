@@ -285,6 +285,16 @@ def test_gallery_shows_every_figure():
         assert item.select("p")[-1].text == f"The rnn-notes authors, {number} of rnn-notes, {LICENSE}"
 
 
+def test_figures_that_move_are_listed_for_lecturers():
+    moving = {
+        f"{page}#{slider.find_parent('figure')['id']}"
+        for page in PAGES
+        for slider in parsed(page).select("figure .slider")
+    }
+    (line,) = [line for line in parsed("teaching.html").select("li") if "Figures to move" in line.text]
+    assert {link["href"] for link in line.select("a")} == moving != set()
+
+
 def test_each_lecture_has_a_sheet_and_solutions():
     """The sheet has what the core has, under the same numbers, and no solution; all are in a table."""
     lectures = [page for page in sorted(WRITTEN) if parsed(page).select("section#exercises")]

@@ -2,7 +2,7 @@
 
 All cells share one namespace. What a cell prints is sent line by line, the rest when it ends: the value of
 its last line as text or HTML, the open figures as SVG, or an error with the lines of the cells that led to
-it.
+it. A text that begins with a carriage return replaces what was sent of the line: a progress bar.
 """
 
 import ast
@@ -12,6 +12,7 @@ import logging
 import sys
 import traceback
 import warnings
+from time import monotonic
 
 LONGEST = 100_000  # characters of each text; a loop that never ends would fill the page's memory
 MORE = "\n… and more, which is left out\n"
@@ -41,30 +42,41 @@ class Stream(io.TextIOBase):
     """Sends what is written, whole lines at a time, until it is too much."""
 
     def __init__(self, send):
-        self.send, self.line, self.left = send, "", LONGEST
+        self.send, self.left = send, LONGEST
+        self.line = self.sent = ""  # the line that has no end yet, and what of it is sent
+        self.later = 0.0  # when a bar may move again
 
     def writable(self):
         return True
 
     def write(self, text):
-        whole, end, rest = text.rpartition("\n")
-        if end:
-            self.post(self.line + whole + end)
-            self.line = rest
-        else:
-            self.line += text
-            if len(self.line) > LONGEST:
-                self.flush()
+        self.line += text
+        if "\n" in text:
+            *lines, self.line = self.line.split("\n")
+            self.post("\n".join([*map(visible, lines), ""]))
+            self.sent = ""
+        elif len(self.line) > LONGEST:
+            self.flush()
+            self.line = self.sent = ""
         return len(text)
 
-    def flush(self):
-        text, self.line = self.line, ""
-        self.post(text)
+    def flush(self, last=False):
+        now = visible(self.line)
+        if now.startswith(self.sent) or last or monotonic() > self.later:
+            self.post(now)
+            self.sent, self.later = now, monotonic() + 0.05
 
     def post(self, text):
-        if text and self.left >= 0:
-            self.send(cut(text, self.left))
-        self.left -= len(text)
+        """Send a text that begins with the line of which a part is sent; what replaces this part is free."""
+        more = text[len(self.sent) :]
+        if self.left >= 0 and text != self.sent:
+            self.send(cut(more, self.left) if text.startswith(self.sent) else "\r" + cut(text, self.left))
+        self.left -= len(more)
+
+
+def visible(line):
+    """Return what a terminal shows of a line: what follows its last carriage return."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def cut(text, longest=LONGEST):
@@ -82,13 +94,11 @@ def describe(error, label):
     said = traceback.format_exception_only(error)
     if "emscripten does not support processes" in said[-1]:
         said.append("In a browser no other program can be started: run this cell at a prompt.\n")
+    if isinstance(error, ModuleNotFoundError):
+        said.append("On this page there are NumPy, Matplotlib and rnn_notes: other packages need a prompt.\n")
     if isinstance(error, EOFError):
         said.append("A cell on this page cannot ask: write the answer into its code.\n")
     return cut("".join(lines[:1] + lines[1:][-3:] + said))
-
-
-def failed(error, label):
-    return {"error": describe(error, label), "name": type(error).__name__}
 
 
 # What would be told here as if something were wrong: Matplotlib makes a cache of fonts, its version 3.8 draws
@@ -118,16 +128,15 @@ def silent(code, last):
     return line[last.end_col_offset :].lstrip().startswith(b";")
 
 
-def figures():
-    """Return the open figures as SVG, as the pages have them, and close them."""
+def figures(value):
+    """Return the open figures, and a value that is one, as SVG, as the pages have them, and close them."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return []
-    drawn = []
+    drawn, found = [], [pyplot.figure(number) for number in pyplot.get_fignums()]
     try:
-        for number in pyplot.get_fignums():
+        for figure in found + [value] * (is_figure(value) and value not in found):
             content = io.StringIO()
-            figure = pyplot.figure(number)
             with pyplot.rc_context({"svg.hashsalt": "rnn-notes"}):
                 figure.savefig(content, format="svg", metadata={"Date": None})
             drawn.append(content.getvalue().encode(errors="replace").decode())  # half a character is none
@@ -143,7 +152,7 @@ def run(code, label, send):
     out = Stream(send)
     before, sys.stdin = (sys.stdin, sys.stdout, sys.stderr), io.StringIO()
     sys.stdout = sys.stderr = out
-    left = {}
+    left, value = {}, None
     try:
         try:
             tree = ast.parse(code, label)
@@ -152,14 +161,15 @@ def run(code, label, send):
             exec(compile(tree, label, "exec"), namespace)
             if last:
                 value = eval(compile(ast.Expression(last[0].value), label, "eval"), namespace)
-                left = show(None if silent(code, last[0]) or is_figure(value) else value)
+                value = None if silent(code, last[0]) else value
+                left = show(None if is_figure(value) else value)
         except BaseException as error:  # exit() as well: the page stays
-            left = failed(error, label)
+            left = {"error": describe(error, label)}
         try:
-            left["figures"] = figures()
+            left["figures"] = figures(value)
         except BaseException as error:  # a formula that cannot be drawn, say
-            left = failed(error, label) | left | {"figures": []}
-        out.flush()
+            left = {"error": describe(error, label)} | left | {"figures": []}
+        out.flush(last=True)
     finally:
         sys.stdin, sys.stdout, sys.stderr = before
     return left

@@ -1,4 +1,4 @@
-"""Mend what MyST-NB and Furo write into every page."""
+"""Mend what MyST-NB and Furo write into every page, and have pages load no more than they use."""
 
 import re
 from html import escape
@@ -16,7 +16,10 @@ COMMENT = {  # but /*! licenses */
 
 def drop_comments(app, exception):
     """Take comments out of styles and scripts: they are for who changes them, not for who loads a page."""
-    for file in () if exception else Path(app.outdir, "_static").rglob("*.*"):
+    static = Path(app.outdir, "_static")
+    for unused in static.glob("mystnb.*"):  # and MyST-NB warns if it finds another text there
+        unused.unlink()
+    for file in () if exception else static.glob("*.*"):
         if comment := COMMENT.get(file.suffix):
             text = file.read_text(encoding="utf-8")
             bare = re.sub(comment, "", text, flags=re.MULTILINE | re.DOTALL)

@@ -62,7 +62,7 @@ def set_pyodide(app, config):
     config.pyodide_folder = ""
     if not place:
         config.pyodide = DEFAULT.format(version=version)
-    elif urlsplit(place).scheme in ("http", "https") and urlsplit(place).netloc:
+    elif re.fullmatch(r"https?://[\w.:-]+(/[\w.~%@+-]*)*", place):
         config.pyodide = place.rstrip("/") + "/"
     else:
         config.pyodide, config.pyodide_folder = "", place

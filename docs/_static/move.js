@@ -5,17 +5,19 @@
   const WAIT = 450;  // milliseconds from one picture to the next where all are played
   const playing = new Map();  // boxes and the timers that move their sliders
 
-  Run.move = async (box, pressed) => {
+  Run.move = async (box, { type, target }) => {
     await Run.load(`frames/${box.dataset.frames}`);
     const range = box.querySelector("input"), button = box.querySelector("button");
-    if (pressed && pressed == button) play(box, range, button);
-    else if (playing.has(box) && document.activeElement == range) stop(box, button);
+    if (button && type == "click" && target == button) play(box, range, button);
+    else if (type == "input" && playing.has(box)) stop(box, button);  // the reader moves it: stepUp is no input
     show(box, range);
   };
 
   function show(box, range) {
     const { start, said, shown, base, lines, frames } = Run.frames[range.id.replace("move-", "")];
     const image = box.parentElement.querySelector("img"), number = range.valueAsNumber;
+    range.setAttribute("aria-valuetext", said[number]);
+    box.querySelector("output span").innerHTML = shown[number];
     if (number == (image.dataset.frame ?? start)) return;
     image.dataset.own ??= image.getAttribute("src");
     image.dataset.alt ??= image.alt;
@@ -24,8 +26,6 @@
     for (const [at, count, ...others] of frames[number]) made.splice(at, count, ...others.map(other => lines[other]));
     image.src = number == start ? image.dataset.own : `data:image/svg+xml,${encodeURIComponent(made.join(""))}`;
     image.alt = number == start ? image.dataset.alt : `${said[number]}. Before it was moved: ${image.dataset.alt}`;
-    range.setAttribute("aria-valuetext", said[number]);
-    box.querySelector("output span").innerHTML = shown[number];
     box.classList.toggle("moved", number != start);
     for (const now of box.parentElement.querySelectorAll("figcaption .now")) now.textContent = said[number].split(":")[0];
   }

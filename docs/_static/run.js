@@ -4,7 +4,7 @@
 
 {
   const MEGA = 1e6, size = bytes => bytes < MEGA / 10 ? `${Math.ceil(bytes / 1000)} KB` : `${(bytes / MEGA).toFixed(1)} MB`;
-  let python = null;  // the worker, what of its files is fetched, whether code was edited, the cells that ran
+  let python = null;  // the worker, what of its files is fetched, the cells that ran, each with whether it was edited
   let queue = [], running = null;  // cells, each with the one whose button was pressed
 
   const element = (name, className, text = "") => {
@@ -25,11 +25,8 @@
     cell.html = cell.pre.innerHTML;
     cell.code = code(cell);
     cell.picture = cell.box.closest(".cell").querySelector(".cell_output img")?.alt;
-    if (cell.number > 1) cell.above = cell.button("Run all above", () => Run.above(cell), "Run all above, and");
     cell.stop = cell.button("Stop", () => stop(cell));
     cell.reset = cell.button("Reset", () => reset(cell));
-    cell.above?.remove();
-    if (cell.above) cell.run.after(cell.above);
     cell.stop.hidden = cell.reset.hidden = true;
     cell.pre.addEventListener("input", () => touch(cell));
     cell.pre.addEventListener("keydown", event => typed(cell, event));
@@ -71,7 +68,8 @@
     return pre;
   }
 
-  function leave(cell, { text: value, html, figures, error, name }) {
+  // What the cell that was asked for shows: its own, or the error of one above.
+  function leave(cell, { text: value, html, figures, error }, ran) {
     if (value != undefined) text(cell, value);
     if (html != undefined) {
       const box = element("div", "output text_html");
@@ -79,16 +77,18 @@
       add(cell, box);
     }
     for (const svg of figures) {
-      const image = element("img");
+      const image = element("img"), box = element("div", "output picture");
       image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
       const page = cell.picture ?? "A figure.";
-      image.alt = python.edited ? `Drawn by code that was edited. Before the edit: ${page}` : page;
-      add(cell, image);
+      image.alt = changed() ? `Drawn by code that was edited. Before the edit: ${page}` : page;
+      box.append(image);
+      add(cell, box);
     }
     if (error == undefined) return;
     text(cell, error, "error");
-    const missing = Run.cells.some(other => other.number < cell.number && !python.ran.has(other));
-    if (name == "NameError" && missing) say(cell, "A name is missing: cells above have not run. Run all above makes them.");
+    const name = error.match(/name '(.+?)' is not defined/)?.[1];
+    if (name && Run.cells.some(other => other.number < ran.number && !python.ran.has(other) && code(other).includes(name)))
+      say(cell, `The name ${name} is missing, and a cell above that has not run has it. Run all above runs that, too.`);
   }
 
   // Python.
@@ -97,7 +97,10 @@
     const source = URL.createObjectURL(new Blob([`"use strict";(${Run.worker})()`], { type: "text/javascript" }));
     const worker = new Worker(source);
     URL.revokeObjectURL(source);
-    python = { worker, ran: new Set(), edited: false, waiting: new Map(), got: 0 };
+    const { files, lock: { packages: { numpy, ...others } } } = settings;
+    python = { worker, ran: new Map(), waiting: new Map(), got: 0, all: Object.values(files).reduce((sum, [bytes]) => sum + bytes, 0) };
+    python.later = new Set(Object.values(others).map(other => other.file_name));  // what Matplotlib needs
+    python.first = python.all - [...python.later].reduce((sum, name) => sum + files[name][0], 0);
     const from = data => { if (python?.worker == worker) hear(data); };  // not from one that was stopped
     worker.onmessage = ({ data }) => from(data);
     worker.onerror = event => from({ kind: "dead", reason: event.message ?? "the worker does not start" });
@@ -107,43 +110,46 @@
   function hear(data) {
     const { cell } = running ?? {};
     if (data.kind == "fetching") python.waiting.set(data.name, data.size);
-    if (data.kind == "fetched") { python.waiting.delete(data.name); python.got += data.size; }
+    if (data.kind == "fetched" || data.kind == "unreachable") python.waiting.delete(data.name);
+    if (data.kind == "fetched") python.got += data.size;
     if (data.kind == "unreachable") python.unreachable = data.name;
-    if (data.kind == "dead") return end(python.unreachable
+    if (data.kind == "running") python.started = true;
+    if (data.kind == "dead") return end(!python.started && python.unreachable
       ? `Python cannot be loaded: ${python.unreachable} cannot be fetched${location.protocol == "file:" && Run.python.address.startsWith("_") ? " from a folder, only from a server" : ""}, or is not the file it should be. The page is whole without it.`
-      : `Python has stopped: ${data.reason}. The next run starts it again.`);
+      : `Python has stopped: ${data.reason}. The next run starts it again.`, python.started && "Not run: Python has stopped");
     if (!cell) return;
-    if (data.kind == "fetching" || data.kind == "fetched") fetching(cell);
+    python.drawing ||= python.later.has(data.name);
+    if (data.kind == "fetching" || data.kind == "fetched") fetching();
     if (data.kind == "running") {
       running.since = Date.now();
       say(running.asked, `Running ${label(cell)}${cell == running.asked ? "" : ", above"}`);
     }
     if (data.kind == "text" && running.asked == cell) {
       cell.printed ??= text(cell, "");
-      const all = data.text.includes("\r") ? cell.printed.textContent + data.text : "";
-      if (all) cell.printed.textContent = all.replace(/[^\n]*\r(?!\n|$)/g, "");  // a bar: its last state
-      else cell.printed.append(data.text);
+      if (data.text[0] == "\r") {  // the last line becomes another: a bar
+        const before = cell.printed.textContent;
+        cell.printed.textContent = before.slice(0, before.lastIndexOf("\n") + 1) + data.text.slice(1);
+      } else cell.printed.append(data.text);
     }
     if (data.kind == "done") done(cell, data);
   }
 
-  function fetching(cell) {
-    const all = [...python.waiting.values()].reduce((sum, bytes) => sum + bytes, python.got);
+  function fetching() {
     const names = [...python.waiting].map(([name, bytes]) => `${name.split("-")[0]} (${size(bytes)})`);
-    const what = names.length ? `Fetching Python: ${names.join(", ")}. ` : "Starting Python. ";
-    say(running.asked, `${what}${size(python.got)} of ${size(all)} so far.`);
+    const what = names.length ? `Fetching Python: ${names.join(", ")}.` : python.drawing ? "Unpacking Matplotlib." : "Starting Python.";
+    say(running.asked, `${what} ${size(python.got)} of ${size(python.drawing ? python.all : python.first)} so far.`);
   }
 
   function done(cell, left) {
-    const { asked, since } = running;
+    const { asked, since, edited } = running;
     running = null;
-    python.ran.add(cell);
+    python.ran.set(cell, edited);
     if (left.error != undefined) queue = queue.filter(job => job.asked != asked);
     if (cell == asked || left.error != undefined) {
-      const after = `${((Date.now() - since) / 1000).toFixed(1)} s`;
+      const after = `${((Date.now() - since) / 1000).toFixed(1)} s${changed() ? ", with edited code" : ""}`;
       if (left.error == undefined) say(asked, `Done in ${after}`);
       else say(asked, cell == asked ? `An error after ${after}` : `An error in ${label(cell)}, above`);
-      leave(asked, left);
+      leave(asked, left, cell);
     }
     show();
     next();
@@ -160,13 +166,19 @@
       if (missing) return end(`Python cannot be loaded: ${missing} is missing. The page is whole without it.`);
       start();
     }
-    python.edited ||= edited(cell);
+    job.edited = edited(cell);
     python.worker.postMessage({ code: code(cell), label: label(cell) });
   }
 
-  function end(reason) {
+  const changed = () => [...python.ran.values()].some(Boolean);
+
+  function end(reason, others = reason) {
     python?.worker.terminate();
-    for (const cell of Run.cells.filter(busy)) say(cell, reason);
+    for (const cell of Run.cells) {
+      if (busy(cell)) say(cell, cell == running?.asked ? reason : others);
+      else if (python?.ran.has(cell) && /^(Done|An error)/.test(cell.status?.textContent))
+        say(cell, `${cell.status.textContent}, before Python stopped`);
+    }
     python = running = null;
     queue = [];
     show();
@@ -190,7 +202,7 @@
 
   function stop(cell) {
     if (running?.asked == cell)
-      return end(`Stopped.${python?.ran.size ? " What the cells computed is gone: Run all above computes it again." : ""}`);
+      return end(`Stopped.${python?.ran.size ? " What the cells computed is gone: Run all above computes it again." : ""}`, "Not run: Python was stopped");
     queue = queue.filter(job => job.asked != cell);
     say(cell, "Stopped before it began");
     show();
@@ -210,6 +222,7 @@
   for (const cell of Run.cells) {
     cell.run.onclick = () => Run.run(cell);
     cell.edit.onclick = () => Run.edit(cell);
+    if (cell.above) cell.above.onclick = () => Run.above(cell);
   }
 
   // Editing keeps the colors of what stays. Tab leaves; Enter keeps the indentation.
@@ -217,9 +230,9 @@
     const { pre } = cell;
     for (const link of pre.querySelectorAll("a")) link.replaceWith(...link.childNodes);
     try { pre.contentEditable = "plaintext-only"; } catch { pre.contentEditable = "true"; }
-    for (const [name, value] of Object.entries({ role: "textbox", "aria-multiline": "true", "aria-label": `Code of ${label(cell)}. Control and Enter run it, Escape ends editing.`, spellcheck: "false", autocapitalize: "off" }))
+    for (const [name, value] of Object.entries({ role: "textbox", "aria-multiline": "true", "aria-label": `Code of ${label(cell)}`, spellcheck: "false", autocapitalize: "off" }))
       pre.setAttribute(name, value);
-    touch(cell);
+    say(cell, "Control and Enter run the cell, Escape ends editing, Reset brings the page’s code back");
     pre.focus();
   };
 
@@ -253,4 +266,6 @@
     cell.touched = false;
     show();
   }
+
+  addEventListener("beforeunload", event => { if (Run.cells.some(edited)) event.preventDefault(); });
 }

@@ -199,7 +199,7 @@ for (const line of document.querySelectorAll(".take .pip")) {
   line.replaceChildren(code);
 }
 
-// Code that runs here: each cell gets two buttons, and the first press of one loads what they do (run.js).
+// Code that runs here: each cell gets buttons, and the first press of one loads what they do (run.js).
 const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] };
 {
   const load = name => new Promise((resolve, reject) => {
@@ -225,6 +225,7 @@ const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] }
         cell.missing ??= cell.bar.appendChild(new Text(" The buttons’ script cannot be loaded."));
       });
       cell.run = cell.button("Run", first("run"));
+      if (cell.number > 1) cell.above = cell.button("Run all above", first("above"), "Run all above, and");
       cell.edit = cell.button("Edit", first("edit"));
       box.append(cell.bar);
       Run.cells.push(cell);
@@ -233,7 +234,7 @@ const Run = { folder: new URL(".", document.currentScript.src).href, cells: [] }
 
 // A figure that moves: the first touch of its slider loads how (move.js), and what it shows (sliders.py).
 for (const box of document.querySelectorAll(".slider")) {
-  const touched = ({ type, target }) => Run.load("move.js").then(() => Run.move(box, type == "click" && target))
+  const touched = event => Run.load("move.js").then(() => Run.move(box, event))
     .catch(() => {
       const range = box.querySelector("input"), output = box.querySelector("output");
       range.value = range.defaultValue;  // where its words and the picture are

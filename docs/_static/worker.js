@@ -3,7 +3,8 @@
 "use strict";
 
 Run.worker = function () {
-  let python, runCell, draws, packages, drawing = false;
+  let python, runCell, draws, packages, drawing = false, fail;
+  const broken = new Promise((_, reject) => { fail = reject; });  // Pyodide waits for ever for what cannot be fetched
 
   async function start({ address, files, lock, wheels, script }) {
     const plain = self.fetch, sources = [];
@@ -21,7 +22,8 @@ Run.worker = function () {
         postMessage({ kind: "fetched", name, size });
         return response;
       } catch (error) {
-        postMessage({ kind: "unreachable", name, reason: error.message });
+        postMessage({ kind: "unreachable", name });
+        fail(error);
         throw error;
       }
     };
@@ -32,14 +34,13 @@ Run.worker = function () {
       URL.revokeObjectURL(url);
     }
     const env = { MPLBACKEND: "svg", HOME: "/home/pyodide" };
-    python = await loadPyodide({ indexURL: address, env, packages: ["numpy"] });
+    python = await Promise.race([broken, loadPyodide({ indexURL: address, env, packages: ["numpy"] })]);
     for (const wheel of wheels)
       python.unpackArchive(Uint8Array.from(atob(wheel), letter => letter.charCodeAt(0)), "wheel");
     const part = python.toPy({ __name__: "cells" });
     python.runPython(script, { globals: part, filename: "cells.py" });
     runCell = part.get("run");
     draws = part.get("draws");
-    postMessage({ kind: "ready" });
   }
 
   async function run({ code, label }) {
@@ -50,7 +51,7 @@ Run.worker = function () {
     postMessage({ kind: "running" });
     if (!drawing && draws(code)) {
       const error = "Matplotlib cannot be fetched, or is not the file it should be. What the cells computed is still there.\n";
-      return postMessage({ kind: "done", error, name: "", figures: [] });
+      return postMessage({ kind: "done", error, figures: [] });
     }
     const result = runCell(code, label, text => postMessage({ kind: "text", text }));
     const left = result.toJs({ dict_converter: Object.fromEntries });
