@@ -296,7 +296,9 @@ def test_policy(page):
 
 # In a browser.
 
-ENDED = "i => /^(Done|An error|Stopped|Python |The name|Not run)/.test(Run.cells[i].status?.textContent ?? '')"
+ENDED = (
+    "i => /^(Done|An error|Stopped|Python |The name|Not run)/.test(Run.cells[i].status?.textContent ?? '')"
+)
 LEFT = """async i => {
     const words = part => part.matches("table") ? [...part.querySelectorAll("th, td")] : [part];
     const text = box => [...box?.querySelectorAll("pre, table") ?? []].flatMap(words)
