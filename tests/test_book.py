@@ -185,6 +185,17 @@ def test_book_says_what_it_is(book):
     assert "/StructTreeRoot" in book.Root
 
 
+@pytest.mark.skipif(os.name == "nt", reason="has a shell script for a browser")
+@pytest.mark.parametrize(("user", "sandbox"), [(0, False), (1000, True)])
+def test_the_browser_has_its_sandbox_but_for_root(user, sandbox, tmp_path):
+    said, browser = tmp_path / "said", tmp_path / "chromium"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {said}\n')
+    browser.chmod(0o755)
+    code = f"import os, book; os.geteuid = lambda: {user}; book.BROWSERS = [{str(browser)!r}]; book.main()"
+    subprocess.run([sys.executable, "-c", code], cwd=PRINTS.parent, capture_output=True)  # it shows nothing
+    assert ("--no-sandbox" not in said.read_text()) == sandbox
+
+
 @pytest.mark.skipif(
     os.name == "nt" or sys.platform == "darwin", reason="Chrome is not looked for in PATH alone"
 )

@@ -241,7 +241,9 @@ def main():
     if path is None:
         sys.exit("rnn-notes: `make pdf` prints with Chromium or Chrome, and there is none on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # Chromium has no sandbox for root; without being asked, Playwright has none for anybody.
+        root = os.name != "nt" and os.geteuid() == 0
+        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=not root)
         if int(browser.version.partition(".")[0]) < OLDEST:
             sys.exit(f"rnn-notes: `make pdf` needs Chromium {OLDEST} or newer, and this is {browser.version}")
         BOOK.unlink(missing_ok=True)
