@@ -29,17 +29,20 @@ from records import write_whole
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
-FOLDER = "frames"
+FOLDER, MINUS = "frames", "\N{MINUS SIGN}"
 
 
 def numbers_in(text, write):
-    """Return a text with its numbers such as 4e-11 written out, those near 1 without a power."""
+    """Return a text with minus signs, its numbers such as 4e-11 written out, those near 1 without a power."""
 
     def written(match):
         exponent = int(match[2])
-        return f"{float(match[0]):.12g}" if -4 <= exponent <= 4 else write(match[1], exponent)
+        if -4 <= exponent <= 4:
+            return f"{float(match[0]):.12g}"
+        return write(match[1], str(exponent).replace("-", MINUS))
 
-    return re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", written, text).replace("-", "\N{MINUS SIGN}")
+    text = re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", written, text)
+    return re.sub(r"(?<!\w)-(?=\.?\d)", MINUS, text)
 
 
 def said(words):
@@ -54,7 +57,7 @@ def shown(words):
 
 def plain(words):
     """Return words as they take room on the page."""
-    return re.sub(r"</?sup>", "", shown(words))
+    return numbers_in(words, lambda number, exponent: f"{number}\xa0×\xa010{exponent}")
 
 
 def control(name, address, slider, drawn):
@@ -93,8 +96,10 @@ def place_sliders(app, document):
         if cell.get("nb_element") != "cell_code" or str(cell["cell_index"]) not in drawn:
             continue
         figure = cell.next_node(nodes.figure)
-        if not (figure and figure["ids"]):
-            logger.warning("a cell with a slider has a figure with a name", location=cell)
+        caption = figure and figure.next_node(nodes.caption)
+        if figure is None:
+            logger.warning("a cell with a slider has a figure", location=cell)
+        if not (caption and figure["ids"]):  # of which gallery.py warns
             continue
         name, of_cell = figure["ids"][0].removeprefix("fig-"), drawn[str(cell["cell_index"])]
         text = script(name, of_cell)
@@ -102,9 +107,7 @@ def place_sliders(app, document):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)
         html = control(name, f"{name}.js?v={digest(text)[:8]}", cell["cell_metadata"]["slider"], of_cell)
-        figure.insert(
-            figure.index(figure.next_node(nodes.caption)), nodes.raw("", html, format="html", slider=True)
-        )
+        figure.insert(figure.index(caption), nodes.raw("", html, format="html", slider=True))
         names.append(name)
     app.env.metadata[page]["sliders"] = names
 
