@@ -1,5 +1,6 @@
 """The build itself, on small copies of the site: what stops it, what runs again, and the first `make`."""
 
+import json
 import os
 import random
 import re
@@ -241,6 +242,17 @@ def test_address_is_checked(tmp_path):
 
 
 QUESTION = ":::{{question}} Counting\nHow many?\n\n- [{}] one\n  It is.\n- [{}] {}\n  Not two.\n:::"
+MOVED = """```{{code-cell}}
+---
+slider: {{label: Steps, values: '[2, 3]', says: 'f"{{steps}}: "'}}
+mystnb: {}
+---
+from rnn_notes import figures
+def draw(steps):
+    return figures.unrolled_graph(steps)
+
+fig = draw(2)
+```"""
 # A page's one fault, and the warning to expect.
 FAULTS = {
     "unknown_page": ("[here](nowhere.md)", "cross-reference target not found: 'nowhere.md'"),
@@ -255,14 +267,27 @@ FAULTS = {
     "bad_inline_formula": (r"$\frac{1$", r"KaTeX parse error"),
     "question_without_right": (QUESTION.format(" ", " ", "two"), "2 answers of which 0 are right"),
     "question_with_two_right": (QUESTION.format("x", "x", "two"), "2 answers of which 2 are right"),
+    "question_with_a_faulty_reason": (
+        QUESTION.format("x", " ", "two").replace("Not two", "Not [two](#nowhere)"),
+        "cross-reference target not found: 'nowhere'",
+    ),
     "question_without_reason": (
-        QUESTION.format("x", " ", "two").removesuffix("  Not two.\n:::") + ":::",
+        "```{code-cell}\n1\n```\n\n" + QUESTION.format("x", " ", "two").replace("  Not two.\n", ""),
         "gives no reason for its answer B",
     ),
     "question_that_repeats": (QUESTION.format("x", " ", "one"), "has the same answer twice"),
     "question_that_asks_nothing": (QUESTION.format("x", " ", "two").replace("How many?", ""), "asks nothing"),
+    "slider_without_figure": (MOVED.format("{}"), "a cell with a slider has a figure"),
+    "slider_without_caption": (
+        MOVED.format("{figure: {name: fig-x}}"),
+        "a figure has a name, a caption and an `alt`",
+    ),
     "bad_formula": ("$$\n\\nonsense\n$$", r"KaTeX parse error: Undefined control sequence: \nonsense"),
 }
+
+
+# Where a warning is not of a whole block: the beginning of the line to expect.
+LINES = {"question_without_reason": "- [ ] two", "question_with_a_faulty_reason": "  Not [two]"}
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +306,8 @@ def test_fault_is_named(faulty, name):
     said = re.findall(rf"docs[/\\]{name}\.md:(\d+): WARNING: (.*)", faulty.stderr)
     assert len(said) == 1
     assert first <= int(said[0][0]) <= first + text.count("\n")
+    if name in LINES:
+        assert int(said[0][0]) == first + text.partition(LINES[name])[0].count("\n")
     assert message in said[0][1].replace("\u0332", "")  # KaTeX underlines the culprit
 
 
@@ -386,7 +413,10 @@ def test_pages_with_one_text_keep_their_own_outputs(tmp_path):
     docs.joinpath("index.md").write_text("# Home\n\n```{toctree}\nfirst/page\nsecond/page\n```\n")
     succeed(site.build())
     for name in ("first", "second"):
-        assert f"the data of the {name}" in site.html(f"{name}/page")
+        html = site.html(f"{name}/page")
+        assert f"the data of the {name}" in html
+        assert "notebooks/" not in html  # which are of the pages in docs/ itself
+    assert not list(Path(site.path, "_build", "html").glob("notebooks/*"))
 
 
 DAMAGE = [b"", b"null", b"5", b"[]", b"{}", b'{"read": []}', b"[" * 100_000, b"\xff" * 500]
@@ -499,7 +529,7 @@ def small(tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("small") / "site")
     works = re.findall(r"@\w+\{([^,]+),", Path(ROOT, "docs", "references.bib").read_text(encoding="utf-8"))
     first = site.built(
-        a_figure=page("Figure", FIGURE),
+        a_figure=page("Figure", FIGURE, "fig = figures.unrolled_graph(steps=2)"),  # a picture alone, too
         a_slider=page(
             "Slider", SLIDER, SLIDER.replace("fig-moving", "fig-other").replace("draw(2)", "draw(3)")
         ),
@@ -633,6 +663,8 @@ def test_what_is_taken_along_knows_where_it_comes_from(restored):
     site, first = restored
     notebook, script = (Path(f"notebooks/a_figure{ending}") for ending in (".ipynb", ".py"))
     assert b"%pip" not in first[notebook] and b"colab" not in site.html("a_figure").encode()
+    found = [output for cell in json.loads(first[notebook])["cells"] for output in cell.get("outputs", [])]
+    assert [picture["data"]["text/plain"] for picture in found] == ["Three steps.", ""]
     succeed(site.build(SITE_URL="https://example.org/notes"))
     (wheel,) = (f"https://example.org/notes/{name.as_posix()}" for name in first if name.suffix == ".whl")
     files = site.files()

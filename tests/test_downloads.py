@@ -26,7 +26,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
-from pages import EXECUTED, NOT_BUILT, ROOT, SITE, by_name, cells, first_now, html, parsed, shown
+from pages import EXECUTED, NOT_BUILT, ROOT, SITE, by_name, first_now, html, parsed, shown
 from test_browser import base, browser  # noqa: F401
 
 FOLDER = SITE / "notebooks"
@@ -157,6 +157,24 @@ def test_colab_opens_what_is_on_github(repository, where, monkeypatch):
     assert downloads.colab(app, "lstm") == (expected or "")
 
 
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ('"∂∂∂"  # what', "∂∂∂"),
+        ("x = 1; x", "1"),
+        ("π = 3; (π +\n 1)", "4"),
+        ("'α'; ('α'\n 'ω')  # both", "αω"),
+        ("x = 1\nx if x else (\n    2\n)", "1"),
+    ],
+)
+def test_value_of_a_cell_is_printed(code, printed, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")
+    value = nbformat.v4.new_output("execute_result", {"text/plain": "the value"})
+    cell = nbformat.v4.new_code_cell(code, outputs=[value])
+    exec(import_module("downloads").printing(cell), {})
+    assert capsys.readouterr().out == printed + "\n"
+
+
 LEFT_OVER = {
     "a role": r"\{[\w:.-]+\}`",
     "a directive": r"^\s*(:{3,}|```+\{)",
@@ -216,14 +234,15 @@ def test_answers_of_questions_are_folded(page):
 
 
 def test_what_is_folded_on_the_page_is_folded_in_the_notebook():
+    found = set()
     for page in EXECUTED:
-        folds = {
-            cell.source: ["source_hidden"] if "hide-input" in cell.metadata.get("tags", []) else []
-            for cell in cells(page)
-        }
-        for cell in taken(page):
-            hidden = [name for name, value in cell.metadata.get("jupyter", {}).items() if value]
-            assert set(folds[cell.source]) <= set(hidden)
+        for cell, box in zip(taken(page), parsed(html(page)).select("div.cell"), strict=True):
+            around = {"source_hidden", "outputs_hidden"} if box.find_parent("details") else set()
+            expected = around or ({"source_hidden"} if box.select("details.hide") else set())
+            hidden = {name for name, value in cell.metadata.get("jupyter", {}).items() if value}
+            assert hidden == expected
+            found.add(frozenset(hidden))
+    assert len(found) == 3
 
 
 # The files run as a reader runs them.

@@ -3,6 +3,7 @@
 notebooks/PAGE.ipynb has the text, the cells and what they left; notebooks/PAGE.py the cells, each below its
 title and the paragraph before it. Both are made of the page's own nodes when it is written, and need the
 package alone: cells that the page hides compute numbers for its text, which is filled in, and check it.
+A page in a folder of docs/ has none.
 
 Google's Colab opens notebooks from GitHub only, so from a branch of the repository: where the repository is
 there, .github/workflows/site.yml puts the notebooks of the published site into BRANCH.
@@ -52,8 +53,8 @@ def colab(app, page):
     return f"https://colab.research.google.com/github/{path}/blob/{BRANCH}/{page}.ipynb"
 
 
-def has_cells(document):
-    return any(map(is_cell, document.findall(nodes.container)))
+def is_taken_along(page, document):
+    return "/" not in page and any(map(is_cell, document.findall(nodes.container)))
 
 
 class TakeAlong(SphinxPostTransform):
@@ -62,9 +63,9 @@ class TakeAlong(SphinxPostTransform):
     default_priority = 900
 
     def run(self, **kwargs):
-        if not has_cells(self.document) or self.app.builder.name != "html":
-            return
         page = self.env.current_document.docname
+        if not is_taken_along(page, self.document) or self.app.builder.name != "html":
+            return
         links = [
             f'<a href="{FOLDER}/{page}.ipynb" download>notebook</a>',
             f'<a href="{FOLDER}/{page}.py" download>script</a>',
@@ -129,7 +130,8 @@ def notebook(app, page, parts, ran):
             in_words = (
                 f"<details><summary>The figure in words</summary>\n\n{escape_markdown(alt)}\n\n</details>"
             )
-            cells.append(nbformat.v4.new_markdown_cell(f"{caption}\n\n{in_words}"))
+            if below := "\n\n".join(filter(None, [caption, alt and in_words])):
+                cells.append(nbformat.v4.new_markdown_cell(below))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -144,19 +146,21 @@ def notebook(app, page, parts, ran):
 
 
 def outputs(source, part, count, known):
-    """Return what a cell left; its figures on white, with their words where programs look for them.
+    """Return what a cell left; its figures on white, with their words, if any, where programs look for them.
 
     Jupyter shows no SVG of a notebook that comes from elsewhere until it runs, but a PNG. As for slides, they
     are drawn where the site's address is known.
     """
-    alts = [alt for alt, _ in part.figures]
+    alts = iter([alt for alt, _ in part.figures])
     made = []
     for output in source.outputs:
         output = output.copy()
         if "execution_count" in output:
             output["execution_count"] = count
-        if "image/svg+xml" in output.get("data", {}):
-            alt, drawn = alts.pop(0), output.data["image/svg+xml"]
+        pictures = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
+        alt = next(alts, "") if pictures else ""
+        if "image/svg+xml" in pictures:
+            drawn = output.data["image/svg+xml"]
             start, svg, rest = drawn.partition("<svg ")
             svg = f'{start}{svg}role="img" aria-label="{escape(alt)}" style="background: white" {rest}'
             output["data"] = {"image/svg+xml": svg, "text/plain": alt}
@@ -202,10 +206,13 @@ def printing(cell):
     shown = [output for output in cell.outputs if output.output_type == "execute_result"]
     if not shown or "image/svg+xml" in shown[0].data:
         return cell.source
-    last, lines = ast.parse(cell.source).body[-1], cell.source.split("\n")
-    lines[last.end_lineno - 1] = lines[last.end_lineno - 1][: last.end_col_offset] + ")"
-    lines[last.lineno - 1] = "print(" + lines[last.lineno - 1]
-    return "\n".join(lines)
+    last, lines = ast.parse(cell.source).body[-1], cell.source.encode().split(b"\n")  # columns are of bytes
+    for line, column, part in [
+        (last.end_lineno, last.end_col_offset, b")"),
+        (last.lineno, last.col_offset, b"print("),
+    ]:
+        lines[line - 1] = lines[line - 1][:column] + part + lines[line - 1][column:]
+    return b"\n".join(lines).decode()
 
 
 def write_files(app, pagename, templatename, context, doctree):
@@ -213,7 +220,7 @@ def write_files(app, pagename, templatename, context, doctree):
     if doctree is None or app.builder.name != "html":
         return
     files = {ending: Path(app.outdir, FOLDER, pagename + ending) for ending in (".ipynb", ".py")}
-    if not has_cells(doctree):
+    if not is_taken_along(pagename, doctree):
         for file in files.values():
             file.unlink(missing_ok=True)
         return
@@ -223,8 +230,8 @@ def write_files(app, pagename, templatename, context, doctree):
         parts.append("**Sources**\n\n" + "\n".join(f"- {escape_markdown(source)}" for source in page.sources))
     ran = Path(app.doctreedir).parent / "jupyter_execute" / f"{pagename}.ipynb"
     ran = nbformat.reads(ran.read_text(encoding="utf-8"), as_version=4)
+    Path(app.outdir, FOLDER).mkdir(exist_ok=True)
     for ending, make in ((".ipynb", notebook), (".py", script)):
-        files[ending].parent.mkdir(parents=True, exist_ok=True)
         write_whole(files[ending], make(app, pagename, parts, ran))
 
 
@@ -232,9 +239,8 @@ def remove_others(app, exception):
     """Remove what is left of pages that are gone."""
     if exception or app.builder.name != "html":
         return
-    folder = Path(app.outdir, FOLDER)
-    for file in filter(Path.is_file, folder.rglob("*")):
-        if file.relative_to(folder).with_suffix("").as_posix() not in app.env.found_docs:
+    for file in Path(app.outdir, FOLDER).glob("*"):
+        if file.stem not in app.env.found_docs:
             file.unlink()
 
 

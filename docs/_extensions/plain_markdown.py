@@ -49,8 +49,8 @@ class Page:
     """A page in parts: texts and cells, in order.
 
     A text is Markdown. A cell is its index in the notebook that was run, the titles above it and the last
-    paragraph below them as plain text, what of it is folded, and its figures: the alternative text and the
-    caption of each.
+    paragraph below them as plain text, what of it is folded, and its pictures: the alternative text and the
+    caption of each, if it has them.
     """
 
     def __init__(self, app, page, document):
@@ -90,10 +90,12 @@ class Page:
         if self.folded and self.blocks:
             self.blocks.append("</details>")
         self.end_text()
-        figures = [
-            (figure.next_node(nodes.image)["alt"], self.caption(figure))
+        captions = {
+            image: self.caption(figure)
             for figure in node.findall(nodes.figure)
-        ]
+            for image in figure.findall(nodes.image)
+        }
+        figures = [(image.get("alt", ""), captions.get(image, "")) for image in node.findall(nodes.image)]
         hidden = ["source_hidden", "outputs_hidden"] if self.folded else []
         hidden = hidden or ["source_hidden"] * (node.get("hide_mode") == "input")
         self.parts.append(
