@@ -38,7 +38,7 @@ extensions = [
     "downloads",  # each page with cells as a notebook and as a script
     "sliders",  # figures that the reader can move
     "running",  # cells run in the reader's browser; what a page may load
-    "html_fixes",  # styles and ids that pages do not need; pictures that wait
+    "html_fixes",  # styles, ids and comments that pages do not need; pictures that wait
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
