@@ -1,7 +1,8 @@
-"""What the tests of the pages share: sources and cells, the built site, what a copy button gives."""
+"""What the tests of the pages share: sources, cells, extensions, the built site, what a copy button gives."""
 
 import copy
 import functools
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ SITE = ROOT / "_build" / "html"
 WRITTEN = sorted((ROOT / "docs").glob("[!_]*.md"))
 EXECUTED = [page for page in WRITTEN if is_myst_markdown_notebook(page.read_text(encoding="utf-8"))]
 NOT_BUILT = "the site is not built: run `make test`"
+
+
+def extension(name):
+    """Return an extension of the site, a new one for each call; Sphinx has a folder for them."""
+    spec = spec_from_file_location(f"_tested_{name}", ROOT / "docs" / "_extensions" / f"{name}.py")
+    module = module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs" / "_extensions")
+        spec.loader.exec_module(module)
+    return module
 
 
 def by_name(page):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pages import extension
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
@@ -422,21 +423,19 @@ def test_pages_with_one_text_keep_their_own_outputs(tmp_path):
 DAMAGE = [b"", b"null", b"5", b"[]", b"{}", b'{"read": []}', b"[" * 100_000, b"\xff" * 500]
 
 
-def test_record_is_whole_or_missing(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")
-    from records import read_record, write_record
-
+def test_record_is_whole_or_missing(tmp_path):
+    records = extension("records")
     file, record = tmp_path / "record.json", {"read": {"é": ""}, "outputs": [[1, []]]}
-    assert read_record(file) == {}
-    write_record(file, record)
-    assert read_record(file) == record
+    assert records.read_record(file) == {}
+    records.write_record(file, record)
+    assert records.read_record(file) == record
     assert list(tmp_path.iterdir()) == [file]
     content = file.read_bytes()
     flipped = [content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :] for i in range(len(content))]
     cut = [content[:i] for i in range(len(content))]
     for damaged in [*DAMAGE, *flipped, *cut, content + b" "]:
         file.write_bytes(damaged)
-        assert read_record(file) == {}, damaged[:99]
+        assert records.read_record(file) == {}, damaged[:99]
 
 
 FIGURE = """---

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +25,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
-from pages import EXECUTED, NOT_BUILT, ROOT, SITE, by_name, first_now, html, parsed, shown
+from pages import EXECUTED, NOT_BUILT, SITE, by_name, extension, first_now, html, parsed, shown
 from test_browser import base, browser  # noqa: F401
 
 FOLDER = SITE / "notebooks"
@@ -149,12 +148,10 @@ def test_figures_have_their_words(page):
         ("https://github.com/someone/notes.git", "someone/notes"),
     ],
 )
-def test_colab_opens_what_is_on_github(repository, where, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")
-    downloads = import_module("downloads")
+def test_colab_opens_what_is_on_github(repository, where):
     app = SimpleNamespace(config=SimpleNamespace(html_theme_options={"source_repository": repository}))
     expected = where and f"https://colab.research.google.com/github/{where}/blob/notebooks/lstm.ipynb"
-    assert downloads.colab(app, "lstm") == (expected or "")
+    assert extension("downloads").colab(app, "lstm") == (expected or "")
 
 
 @pytest.mark.parametrize(
@@ -167,11 +164,10 @@ def test_colab_opens_what_is_on_github(repository, where, monkeypatch):
         ("x = 1\nx if x else (\n    2\n)", "1"),
     ],
 )
-def test_value_of_a_cell_is_printed(code, printed, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")
+def test_value_of_a_cell_is_printed(code, printed, capsys):
     value = nbformat.v4.new_output("execute_result", {"text/plain": "the value"})
     cell = nbformat.v4.new_code_cell(code, outputs=[value])
-    exec(import_module("downloads").printing(cell), {})
+    exec(extension("downloads").printing(cell), {})
     assert capsys.readouterr().out == printed + "\n"
 
 

@@ -1,7 +1,6 @@
 """The built site as files: links and what a page loads lead somewhere, and pages are complete."""
 
 import functools
-import importlib
 import json
 import os
 import posixpath
@@ -545,10 +544,8 @@ ON_A_LINE = {
 
 
 @pytest.mark.parametrize("tex", ON_A_LINE)
-def test_formulas_on_a_line(tex, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(pages.ROOT / "docs" / "_extensions")
-    plain_math = importlib.import_module("plain_math")
-    text = plain_math.plain(tex, "align" in tex, str(tmp_path))
+def test_formulas_on_a_line(tex, tmp_path):
+    text = pages.extension("plain_math").plain(tex, "align" in tex, str(tmp_path))
     assert text.replace("\N{NO-BREAK SPACE}", " ") == ON_A_LINE[tex]
 
 

@@ -10,9 +10,8 @@ import pages
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from pages import SITE
+from pages import SITE, extension
 from test_browser import MODES, Visit, base, browser, context, contexts  # noqa: F401
-from test_running import load
 
 from rnn_notes import figures
 
@@ -31,7 +30,15 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def frames():
-    return load("frames")
+    return extension("frames")
+
+
+def undo(drawn, frame):
+    """Return a frame as SVG, as move.js does."""
+    lines = drawn["lines"][: drawn["base"]]
+    for low, count, *numbers in drawn["frames"][frame]:
+        lines[low : low + count] = [drawn["lines"][number] for number in numbers]
+    return "".join(lines)
 
 
 def kept(name):
@@ -53,7 +60,7 @@ def drawn(values, shown):
         return figure
 
     settings = {"values": repr(values), "says": 'f"to {value}"'}
-    return load("frames").draw_frames(f"fig = line({shown})", settings, {"line": line})
+    return extension("frames").draw_frames(f"fig = line({shown})", settings, {"line": line})
 
 
 def test_frames_are_the_figures_themselves(frames):
@@ -71,7 +78,7 @@ def test_frames_are_the_figures_themselves(frames):
         with rc_context({"svg.hashsalt": "rnn-notes"}):
             own = ET.fromstring(print_figure(figure, "svg", **frames.PRINT))
         pyplot.close(figure)
-        again = ET.fromstring(frames.undo(made, number))
+        again = ET.fromstring(undo(made, number))
         there = {element.get("id") for element in again.iter()}
         for element in own.iter(f"{SVG}use"):
             assert element.get(HREF)[1:] not in there  # named by what they are
@@ -119,7 +126,7 @@ def test_frames_without_layout_are_the_figures_with_one(frames, function):
         places = places or [axes.get_position(original=True) for axes in figure.axes]
         pyplot.close(figure)
         *_, own = frames.elements(svg)
-        assert frames.undo(made, number).partition("</defs>")[2] == "".join(own)
+        assert undo(made, number).partition("</defs>")[2] == "".join(own)
 
 
 def test_what_does_not_move_is_there_once(frames):
@@ -150,13 +157,13 @@ def test_cells_that_cannot_move_are_named(frames, source, values, message):
     ],
 )
 def test_numbers_can_be_said_and_read(words, said, shown):
-    sliders = load("sliders")
+    sliders = extension("sliders")
     assert (sliders.said(words), sliders.shown(words)) == (said, shown)
 
 
 def test_words_that_take_the_most_room_are_text():
     drawn = {"start": 0, "words": ["4e-12 < 1", "5: a"]}
-    html = load("sliders").control("x", "x.js", {"label": "Steps"}, drawn)
+    html = extension("sliders").control("x", "x.js", {"label": "Steps"}, drawn)
     assert BeautifulSoup(html, "html.parser").output["data-longest"] == "4\xa0×\xa010−12 < 1"
 
 
@@ -166,7 +173,7 @@ def test_slider_is_small_and_complete(frames, name):
     assert len(gzip.compress(text, 9)) < LIMIT
     made = kept(name)
     assert len(made["frames"]) == len(made["said"]) >= 5 and made["frames"][made["start"]] == []
-    seen = {frames.undo(made, number) for number in range(len(made["frames"]))}
+    seen = {undo(made, number) for number in range(len(made["frames"]))}
     assert len(seen) == len(made["frames"])  # each value shows another figure
     for svg in seen:
         ET.fromstring(svg)
@@ -259,7 +266,7 @@ def test_slider_moves_its_figure(context, base, name, scheme):  # noqa: F811
 
 @pytest.mark.parametrize("name", SLIDERS)
 def test_every_frame_is_the_tested_one(context, base, frames, name):  # noqa: F811
-    """move.js makes of the differences what frames.py does."""
+    """move.js makes of the differences what undo does."""
     visit, made = Visit(context, base + HTML[name]), kept(name)
     tab = visit.tab
     first(tab, name).focus()
@@ -271,7 +278,7 @@ def test_every_frame_is_the_tested_one(context, base, frames, name):  # noqa: F8
             shown = tab.evaluate(
                 "name => decodeURIComponent(document.querySelector(`#fig-${name} img`).src)", name
             )
-            assert shown == "data:image/svg+xml," + frames.undo(made, number)
+            assert shown == "data:image/svg+xml," + undo(made, number)
     tab.close()
 
 

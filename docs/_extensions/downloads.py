@@ -15,7 +15,7 @@ import textwrap
 from base64 import b64encode
 from html import escape
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import nbformat
 from docutils import nodes
@@ -23,6 +23,7 @@ from gallery import raster
 from plain_markdown import Page, is_cell
 from plain_markdown import escape as escape_markdown
 from records import write_whole
+from site_address import address
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import rnn_notes
@@ -32,16 +33,11 @@ PNG_WIDTH = 1216  # pixels, twice the width of a figure on the page
 WHEEL = f"_static/rnn_notes-{rnn_notes.__version__}-py3-none-any.whl"  # written by running.py
 
 
-def address(app, name):
-    """Return where a file of the site is, or its own name where no address is known."""
-    base = app.config.html_baseurl
-    return urljoin(base.rstrip("/") + "/", name) if base else name.rpartition("/")[2]
-
-
 def pip_line(app):
     """Return where the package has to be for a command, if that is to be said, and the command."""
-    where = "" if app.config.html_baseurl else "in the folder where it is saved"
-    return where, f"python -m pip install {address(app, WHEEL)}"
+    there = address(app, WHEEL)
+    where = "" if there else "in the folder where it is saved"
+    return where, f"python -m pip install {there or Path(WHEEL).name}"
 
 
 def colab(app, page):
@@ -87,7 +83,7 @@ class TakeAlong(SphinxPostTransform):
 def credit(app, page):
     """Return where a file comes from, as a line of Markdown and as plain text."""
     name = f"{app.config.html_title}, “{app.env.titles[page].astext()}”"
-    uri = app.config.html_baseurl and address(app, app.builder.get_target_uri(page))
+    uri = address(app, app.builder.get_target_uri(page))
     return (f"[{name}]({uri})", f"{name}, {uri}") if uri else (name, name)
 
 

@@ -166,14 +166,6 @@ def differences(svgs: list[str], start: int) -> dict:
     return {"lines": lines, "base": base, "frames": frames}
 
 
-def undo(drawn: dict, frame: int) -> str:
-    """Return a frame as SVG, as move.js does."""
-    lines = drawn["lines"][: drawn["base"]]
-    for low, count, *numbers in drawn["frames"][frame]:
-        lines[low : low + count] = [drawn["lines"][number] for number in numbers]
-    return "".join(lines)
-
-
 def leave(source: str, settings: dict, namespace: dict):
     """Leave the frames as the output of a cell that sliders.py has put behind the figure's."""
     from IPython.display import publish_display_data

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from docutils import nodes
 from places import Places
+from site_address import address
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 from sphinx.util.math import get_node_equation_number
@@ -55,8 +56,7 @@ class Page:
 
     def __init__(self, app, page, document):
         self.app, self.page, self.document = app, page, document
-        base = app.config.html_baseurl
-        self.address = base and urljoin(base.rstrip("/") + "/", app.builder.get_target_uri(page))
+        self.address = address(app, app.builder.get_target_uri(page))
         self.plain = Places(document, app.doctreedir, {}).words
         self.parts, self.blocks, self.sources = [], [], {}
         self.titles, self.before, self.level, self.folded, self.in_table = [], "", 0, "", False

@@ -8,10 +8,10 @@ others want. Without an address, none of this is made.
 import re
 from html import escape, unescape
 from pathlib import Path
-from urllib.parse import urljoin
 
 from docutils import nodes
 from inputs import digest_of
+from site_address import address
 
 WIDTH, HEIGHT, MARGIN = 1200, 630, 40  # of a picture, as other sites ask for it
 
@@ -23,10 +23,6 @@ def picture(app, page):
         if uri and uri.endswith(".svg"):
             return Path(app.srcdir, uri)
     return None
-
-
-def address(app, name):
-    return urljoin(app.config.html_baseurl.rstrip("/") + "/", name)
 
 
 def add_tags(app, pagename, templatename, context, doctree):

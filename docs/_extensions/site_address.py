@@ -2,7 +2,7 @@
 
 import os
 import sys
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from docutils import nodes
 from notfound.utils import replace_uris
@@ -19,6 +19,12 @@ def set_address(app, config):
         sys.exit(f"{name} is an address such as https://example.org/notes/, not {address!r}")
     config.html_baseurl = address
     config.notfound_urls_prefix = parts.path if parts.path.endswith("/") else parts.path + "/"
+
+
+def address(app, name):
+    """Return where a file of the site is, or '' where the address of the site is not known."""
+    base = app.config.html_baseurl
+    return base and urljoin(base.rstrip("/") + "/", name)
 
 
 def link_from_404(app, doctree, docname):
