@@ -5,7 +5,6 @@ Without a browser these tests are skipped; RNN_NOTES_REQUIRE_BROWSER=1 makes tha
 
 import functools
 import gzip
-import importlib
 import itertools
 import os
 import re
@@ -186,9 +185,7 @@ def browser():
     """Start Chromium; for this module only, because Playwright's event loop runs in the main thread."""
     if not HTML:
         pytest.fail(pages.NOT_BUILT, pytrace=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(pages.ROOT / "docs" / "_extensions")
-        path = importlib.import_module("book").find_browser()
+    path = pages.extension("book").find_browser()
     if path is None:
         say = pytest.fail if os.environ.get("RNN_NOTES_REQUIRE_BROWSER") == "1" else pytest.skip
         say("no Chromium or Chrome on this machine: the pages are not tested in a browser")

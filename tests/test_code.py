@@ -20,12 +20,12 @@ import pytest
 from pages import (
     EXECUTED,
     NOT_BUILT,
-    ROOT,
     SITE,
     by_name,
     cells,
     copied,
     docstrings,
+    extension,
     first_now,
     html,
     is_shown,
@@ -331,9 +331,8 @@ RULES = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_what_is_linked(rule, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")
-    code_links = importlib.import_module("code_links")
+def test_what_is_linked(rule):
+    code_links = extension("code_links")
     inventory = InventoryFile.loads((SITE / "objects.inv").read_bytes(), uri="").data
     objects = [
         (path, "", kind[3:], "", path, 1)

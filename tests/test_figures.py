@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import CSS4_COLORS, to_rgb
 from matplotlib.text import Text
+from pages import extension
 
 matplotlib.use("Agg")
 
@@ -99,9 +100,8 @@ def test_what_has_the_color_of_the_page_has_it_in_the_dark():
 
 
 @pytest.mark.parametrize("color", [*MEANINGS.values(), style.GROUND, style.PAPER, style.SAND])
-def test_dark_slides_have_the_colors_of_the_dark_theme(color, monkeypatch):
-    monkeypatch.syspath_prepend(CSS_FILE.parent.parent / "_extensions")
-    drawn = import_module("gallery").darkened(f'<path id="abcdef" style="fill: {color}"/>')
+def test_dark_slides_have_the_colors_of_the_dark_theme(color):
+    drawn = extension("gallery").darkened(f'<path id="abcdef" style="fill: {color}"/>')
     turned = re.fullmatch(r'<path id="abcdef" style="fill: (#[0-9a-f]{6})"/>', drawn)[1]
     assert np.abs(in_the_dark(color) - to_rgb(turned)).max() < 1 / 255
 

@@ -23,27 +23,14 @@ import pages
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from matplotlib import pyplot as plt
-from pages import ROOT, SITE, first_now, html
+from pages import ROOT, SITE, extension, first_now, html
 from test_browser import AUDIT, MODES, OPEN, PAGES, Visit, base, browser, contexts  # noqa: F401
-
-EXTENSIONS = ROOT / "docs" / "_extensions"
 
 
 @pytest.fixture(scope="module")
 def running():
     """Return the extension, which Sphinx imports from a folder of its own."""
-    return load("running")
-
-
-def load(name):
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location(f"_tested_{name}", EXTENSIONS / f"{name}.py")
-    module = module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(EXTENSIONS)
-        spec.loader.exec_module(module)
-    return module
+    return extension("running")
 
 
 @pytest.fixture
@@ -53,7 +40,7 @@ def cells(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "svg")
     plt.close("all")  # what another test left open would be this one's
     with warnings.catch_warnings():
-        yield load("cells")
+        yield extension("cells")
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +247,7 @@ def test_a_folder_is_taken_into_the_site(running, monkeypatch, tmp_path, pyodide
     (tmp_path / "_static").mkdir()
     app = SimpleNamespace(outdir=tmp_path, config=config, builder=SimpleNamespace(format="html"))
     running.write_python(app, None)
-    load("html_fixes").drop_comments(app, None)
+    extension("html_fixes").drop_comments(app, None)
     there = {file.name: digest(file.read_bytes()) for file in (tmp_path / "_static" / "pyodide").iterdir()}
     assert there == {name: expected for name, (_, expected) in running.pinned()["files"].items()}
     assert '"address":"_static/pyodide/"' in (tmp_path / "_static" / "python.js").read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from inputs import ROOT, listing
@@ -38,6 +39,11 @@ def pinned():
     return json.loads(PINNED.read_text(encoding="utf-8"))
 
 
+def sha256(content):
+    """Return the hash as browsers take it."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
 def describe(folder):
     """Return what pyodide.json has of a folder with a whole Pyodide."""
     lock = json.loads(Path(folder, "pyodide-lock.json").read_text(encoding="utf-8"))
@@ -51,7 +57,7 @@ def describe(folder):
     files = {}
     for name in [*CORE, *(package["file_name"] for package in needed.values())]:
         content = Path(folder, name).read_bytes()
-        files[name] = [len(content), base64.b64encode(hashlib.sha256(content).digest()).decode()]
+        files[name] = [len(content), sha256(content)]
     return {"files": files, "lock": {"info": lock["info"], "packages": needed}}
 
 
@@ -71,7 +77,7 @@ def set_pyodide(app, config):
                 content = Path(ROOT, place, name).read_bytes()
             except OSError:
                 sys.exit(f"PYODIDE is an address or a folder with Pyodide {version}; {place!r} has no {name}")
-            if base64.b64encode(hashlib.sha256(content).digest()).decode() != expected:
+            if sha256(content) != expected:
                 sys.exit(f"PYODIDE={place}: {name} is not that of Pyodide {version}")
 
 
@@ -92,7 +98,7 @@ def inline_scripts():
 
 def policy(address):
     """Return the content security policy: all from the site itself, and Pyodide."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline_scripts()]
+    hashes = [sha256(text.encode()) for text in inline_scripts()]
     parts = urlsplit(address)
     pyodide = f"{parts.scheme}://{parts.netloc}{parts.path}" if address else ""
     rules = {
@@ -133,14 +139,8 @@ def write_wheel(folder):
             copy = Path(copied, file.relative_to(ROOT))
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
-        before = os.environ.get("SOURCE_DATE_EPOCH")
-        os.environ["SOURCE_DATE_EPOCH"] = "0"
-        try:
+        with patch.dict(os.environ, SOURCE_DATE_EPOCH="0"):
             return make_wheel_in(Path(copied, "pyproject.toml"), folder).file
-        finally:
-            del os.environ["SOURCE_DATE_EPOCH"]
-            if before is not None:
-                os.environ["SOURCE_DATE_EPOCH"] = before
 
 
 def wheel_of(name):
