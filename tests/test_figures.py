@@ -202,6 +202,8 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([0 * np.ones(5), 0, ("a", "b")], "lengths must be positive"),
         ([np.ones(5), 5, ("a", "b")], "passed must be at most 4"),
         ([np.ones(5), -1, ("a", "b")], "passed"),
+        ([np.ones(5), 0, ("a", "b", "c")], "code must be two lines, got"),
+        ([np.ones(5), 0, ()], "code must be two lines, got"),
     ],
     "jacobian_norm_map": [([np.ones((2, 3))], "norms"), ([np.zeros((3, 3))], "norms")],
     "factors_by_distance": [([[0.5], [1.5, 1.5]], "given"), ([[-0.5], [1.5]], "taken")],
@@ -234,6 +236,7 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([THREE, GRID, TWO, 1.0], "points must have shape"),
         ([GRID, THREE, TWO, 1.0], "eigenvectors must have shape"),
         ([GRID, GRID, THREE, 1.0], "eigenvalues must have shape"),
+        ([GRID, np.diag([1.0, 0.0]), TWO, 1.0], "eigenvectors must have no column of zeros, got"),
     ],
     "eigenvalues_and_norms": [
         ([GRID, THREE, 1.0, (0.1, 10)], "values must have shape"),
@@ -285,7 +288,7 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
     "norms_by_word": [([["a"], [np.ones((2, 3))], ["b"]], "norms"), ([["a"], [GRID], []], "labels")],
     "truncation_schedules": [([[GRID], ["a"]], "reached"), ([[], []], "titles")],
     "accuracy_by_window": [
-        ([2 * np.ones((1, 2, 3)), [1, 2], [1], ["a"], 0.5], "accuracy"),
+        ([2 * np.ones((1, 2, 3)), [1, 2], [1], ["a"], 0.5], "accuracy must be from 0 to 1, got"),
         ([np.ones((1, 2, 3)), [1], [1], ["a"], 0.5], "windows"),
         ([np.ones((1, 2, 3)), [1, 2], [], ["a"], 0.5], "needed"),
         ([np.ones((1, 2, 3)), [1, 2], [1], [], 0.5], "titles"),
@@ -294,7 +297,7 @@ BAD_ARGUMENTS = {  # figure: (arguments, the name in the error)
         ([-1, 12, THREE / 9, 0.25], "window"),
         ([1, 0, THREE / 9, 0.25], "distance"),
         ([1, 12, GRID, 0.25], "accuracy must have shape"),
-        ([1, 12, [2.0], 0.25], "accuracy must be from 0 to 1"),
+        ([1, 12, [2.0], 0.25], "accuracy must be from 0 to 1, got"),
     ],
     "derivative_by_window": [([THREE, TWO, 1.0], "derivative"), ([THREE, THREE, 0.0], "full")],
     "lstm_step": [

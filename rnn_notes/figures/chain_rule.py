@@ -89,10 +89,13 @@ def gradient_walk(lengths: np.ndarray, passed: int, code: tuple[str, str]) -> Fi
     if passed > 2 * steps:
         raise ValueError(f"passed must be at most {2 * steps}, got {passed}")
     figure, axes, add, connect = style.graph(3.3, (-0.3, steps + 1.1), (-2.75, 1.5))
+    if len(code) != 2:
+        raise ValueError(f"code must be two lines, got {code!r}")
     now, line = steps - passed // 2, passed % 2  # at z of the state if a line is half a factor
     for t in range(steps + 1):
         here, before, weight = (t, 0), (t - 1, 0), (t - 0.5, -1.15)
-        add(here, f"$h^{{({t})}}$", SHRINKS if t == now else INK)
+        letter = "z" if t == now and line else "h"
+        add(here, f"${letter}^{{({t})}}$", SHRINKS if t == now else INK)
         if t == 0:
             continue
         connect(before, here, FAINT)
@@ -106,8 +109,8 @@ def gradient_walk(lengths: np.ndarray, passed: int, code: tuple[str, str]) -> Fi
     add(loss, f"$L^{{({steps})}}$")
     connect(end, loss, FAINT)
     connect(loss, end, SHRINKS, bend=-0.3)
-    name = r"\partial L/\partial z" if line else r"\partial L/\partial h"
-    words = rf"$\Vert {name}^{{({now})}}\Vert = {lengths[passed] / lengths[0]:.3f}$ of the first"
+    at, share = "z" if line else "h", lengths[passed] / lengths[0]
+    words = rf"$\Vert\partial L/\partial {at}^{{({now})}}\Vert = {share:.3f}$ of that at $h^{{({steps})}}$"
     axes.text(-0.3, 1.2, words, color=SHRINKS, va="center")
     for number, text in enumerate(code):
         runs = passed > 0 and line != number

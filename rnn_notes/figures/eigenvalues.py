@@ -185,12 +185,15 @@ def powers_of_a_cloud(
     """
     points = style.numbers("points", points, "n", 2)
     eigenvectors = style.numbers("eigenvectors", eigenvectors, 2, 2)
+    lengths = np.linalg.norm(eigenvectors, axis=0)
+    if not np.all(lengths > 0):
+        raise ValueError(f"eigenvectors must have no column of zeros, got {eigenvectors!r}")
     eigenvalues = style.numbers("eigenvalues", eigenvalues, 2)
     figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
     style.plane(axes, reach, xticks=[], yticks=[])
-    for vector, value in zip(eigenvectors.T, eigenvalues, strict=True):
+    for vector, value in zip((eigenvectors / lengths).T, eigenvalues, strict=True):
         color, _ = style.eigenvalue_look(value)
-        end = 3 * reach * vector / np.linalg.norm(vector)
+        end = 3 * reach * vector
         axes.plot(*zip(-end, end, strict=True), color=color, linewidth=1.2)
     axes.plot(*points.T, "o", color=INK, markersize=2.2, markeredgewidth=0)
     axes.set_ylim(-reach / 2, reach / 2)

@@ -92,7 +92,7 @@ def cell_memory(left: np.ndarray, memory: float) -> Figure:
     axes.stairs(left, fill=True, color=STEADY, alpha=0.3)
     axes.stairs(left, color=STEADY, linewidth=1.4, baseline=None)
     axes.add_patch(Rectangle((0, 0), memory, 1, fill=False, edgecolor=INK, linewidth=1, linestyle=DASHED))
-    axes.set(xlim=(0, len(left)), ylim=(0, 1.08), xlabel="steps", ylabel="left of 1", yticks=(0, 0.5, 1))
+    axes.set(xlim=(0, len(left)), ylim=(0, 1.08), xlabel="steps", ylabel="share left", yticks=(0, 0.5, 1))
     return figure
 
 

@@ -135,7 +135,7 @@ def accuracy_by_window(
     """
     accuracy = style.numbers("accuracy", accuracy, "distances", "windows", "seeds")
     if not np.all((accuracy >= 0) & (accuracy <= 1)):
-        raise ValueError("accuracy must be from 0 to 1")
+        raise ValueError(f"accuracy must be from 0 to 1, got {accuracy!r}")
     distances, count, seeds = accuracy.shape
     windows, needed = style.numbers("windows", windows, count), style.numbers("needed", needed, distances)
     style.check_names("titles", titles, accuracy)
@@ -158,12 +158,12 @@ def accuracy_by_window(
 
 @styled
 def accuracy_at_window(window: int, distance: int, accuracy: np.ndarray, chance: float) -> Figure:
-    """Draw which steps before a loss a window reaches, and the accuracy of networks trained with it.
+    """Draw which uses of the weights a window reaches, and the accuracy of networks trained with it.
 
     Parameters
     ----------
     window : int
-        K, the steps that the gradient goes back.
+        K, the steps that the gradient goes back from the loss: it reaches K + 1 uses of the weights.
     distance : int
         How many steps before the loss the word in question came in.
     accuracy : ndarray of shape (seeds,)
@@ -186,15 +186,21 @@ def accuracy_at_window(window: int, distance: int, accuracy: np.ndarray, chance:
     check_integer("distance", distance, 1)
     accuracy = style.numbers("accuracy", accuracy, "seeds")
     if not np.all((accuracy >= 0) & (accuracy <= 1)):
-        raise ValueError("accuracy must be from 0 to 1")
-    figure, (steps, shares) = plt.subplots(2, 1, figsize=(WIDTH, 2.3))
+        raise ValueError(f"accuracy must be from 0 to 1, got {accuracy!r}")
+    figure, (steps, shares) = plt.subplots(2, 1, figsize=(WIDTH, 2.6))
     color, marker = (STEADY, "o") if window >= distance else (SHRINKS, "v")
     for back in range(distance + 1):
         edge = GROWS if back == distance else FAINT
         face = color if back <= window else "none"
         steps.add_patch(Rectangle((-back - 0.42, -0.42), 0.84, 0.84, facecolor=face, edgecolor=edge))
     steps.set(aspect="equal", xlim=(-distance - 0.6, 0.6), ylim=(-0.6, 0.6), yticks=[])
-    steps.set_xticks([-distance, -distance / 2, 0], ["subject", f"{distance // 2} steps", "loss"])
+    every = -(-distance // 12)  # more numbers would meet
+    numbered = [*range(0, distance - every + 1, every), distance]
+    steps.set_xticks([-back for back in numbered], numbered)
+    steps.set_xlabel("steps before the loss")
+    look = {"textcoords": "offset points", "va": "bottom"}
+    steps.annotate("subject", (-distance - 0.42, 0.42), xytext=(0, 3), ha="left", **look)
+    steps.annotate("loss", (0.42, 0.42), xytext=(0, 3), ha="right", **look)
     steps.spines[:].set_visible(False)
     steps.tick_params(length=0)
     shares.plot(accuracy, np.arange(len(accuracy)), marker, color=color, markersize=6, clip_on=False)
