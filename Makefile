@@ -43,8 +43,8 @@ pdf: html
 	@"$(BIN)/python" -I -X utf8 docs/_extensions/book.py
 
 # As many tests, or changes, at once as there are processors: more than one thread each takes three times as long.
-THREADS := OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS VECLIB_MAXIMUM_THREADS
-$(foreach name,$(THREADS),$(eval test check mutants: export $(name) := 1))
+ONE_THREAD := OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS VECLIB_MAXIMUM_THREADS
+$(foreach name,$(ONE_THREAD),$(eval test check mutants: export $(name) := 1))
 
 test: TESTS := -m "not deep"
 test check: html

@@ -69,6 +69,21 @@ def test_every_page_with_cells_is_there_and_no_other():
     assert {file.name for file in FOLDER.iterdir()} == names
 
 
+def test_what_is_left_of_a_page_that_is_gone_is_removed_and_a_folder_stays(tmp_path):
+    """Jupyter makes one beside a notebook that it opens."""
+    there = [
+        tmp_path / "notebooks" / name for name in ("gone.py", "here.ipynb", ".ipynb_checkpoints/x.ipynb")
+    ]
+    for file in there:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    app = SimpleNamespace(
+        outdir=tmp_path, builder=SimpleNamespace(name="html"), env=SimpleNamespace(found_docs={"here"})
+    )
+    extension("downloads").remove_others(app, None)
+    assert [file.exists() for file in there] == [False, True, True]
+
+
 @pytest.mark.parametrize("page", EXECUTED, ids=by_name)
 def test_the_page_leads_there(page):
     (line,) = parsed(html(page)).select(".take")

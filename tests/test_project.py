@@ -164,7 +164,8 @@ def test_of_the_site_notebooks_alone_reach_the_token(tmp_path):
     (tmp_path / "gh").symlink_to("/bin/true")  # the artifact is here
 
     def run(*command):
-        environment = os.environ | variables | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        own = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull}
+        environment = os.environ | variables | own
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -77,6 +77,7 @@ def test_cells_share_their_names(cells):
         ("for i in range(3): print(i, end='\\r', flush=True)\nprint('done')", "done\n"),
         ("print('a\\rb')\nprint('\\rc', end='')", "b\nc"),
         ("print('a', end='', flush=True)\nprint('b', end='', flush=True)", "ab"),
+        ("for i in range(2441): print(f'\\r{i:040d}', end='', flush=True)", f"{2440:040d}"),
         (
             "for i in range(30_000): print('\\rbar', i, end='', flush=True)\nprint('\\nEND')",
             "bar 29999\nEND\n",
@@ -122,6 +123,11 @@ def test_a_cell_that_prints_without_end_is_cut(cells):
     printed, _ = run(cells, "for i in range(100_000):\n    print('again')\nprint('x' * 10 ** 6, end='')")
     assert cells.LONGEST < len(printed) < cells.LONGEST + 50
     assert printed.endswith("left out\n")
+    bar = "for i in range(5): print('\\r' + 66 * str(i), end='', flush=True)"
+    printed, _ = run(cells, f"print('x' * {cells.LONGEST - 99})\n{bar}")
+    assert printed.count("left out\n") == 0
+    printed, _ = run(cells, f"print('x' * {cells.LONGEST - 50})\n{bar}")
+    assert printed.count("left out\n") == 1
     printed, _ = run(cells, f"print('x' * {cells.LONGEST - 1})\nprint('lost')")
     assert printed.endswith("left out\n")
 
@@ -429,11 +435,20 @@ def test_a_press_says_what_is_fetched_and_how_large_it_is(reader):
     before = len(reader.asked)
     reader.run(1)
     assert len(reader.asked) == before
+    reader.run(0)
+    said = "\n".join(reader.tab.evaluate("[...said]"))
+    assert "Unpacking Matplotlib. " in said
+    both = [sum(first.values()), sum(size for size, _ in settings()["files"].values())]
+    assert re.findall(r" of (.*) so far", said)[-1] == f"{both[1] / 1e6:.1f} MB"
+    assert set(re.findall(r" of (.*) so far", said)) == {f"{size / 1e6:.1f} MB" for size in both}
     assert not reader.wrong
 
 
 def test_cells_above(reader):
     """What misses a name says which button makes it; that runs them in order, up to the first error."""
+    reader.write(4, "q  # of which there are many in longer names")
+    assert reader.run(4)["said"].startswith("An error after")
+    reader.press(4, re.compile("^Reset"))
     left = reader.run(4)
     assert "NameError: name 'rng' is not defined" in left["ran"]
     assert left["said"].startswith("The name rng is missing, and a cell above that has not run has it.")
@@ -481,7 +496,10 @@ def test_edit_and_reset(reader):
     tab.keyboard.type("if True:\nprint('first')\nprint('second')")
     tab.keyboard.press("Control+Enter")
     assert reader.wait(4)["ran"].split() == ["first", "second"]
+    hint = cell.locator("xpath=..").get_by_text("Escape ends editing")
+    assert hint.is_visible()
     tab.keyboard.press("Escape")
+    assert not hint.count()
     assert tab.evaluate("document.activeElement.textContent") == "Edit"
     cell.get_by_role("button", name="Reset cell 5").press("Enter")
     assert cell.locator("pre").inner_html() == before
@@ -502,6 +520,15 @@ def test_a_figure_of_edited_code_says_so(reader):
     left = reader.run(0)
     assert left["alts"][0].startswith("The states h(0) to h(4)")
     assert left["said"].endswith(" s")
+    # What was computed from edited code stays so; what stands above it never was.
+    reader.press(1, re.compile("^Edit"))
+    reader.tab.keyboard.press("Control+End")
+    reader.tab.keyboard.type("\n# mine")
+    assert reader.run(1)["said"].endswith(", with edited code")
+    assert reader.run(2)["said"].endswith(", with edited code")
+    reader.press(1, re.compile("^Reset"))
+    said = [reader.run(number)["said"].endswith(", with edited code") for number in (0, 1, 3)]
+    assert said == [False, False, True]
     assert not reader.wrong
 
 
@@ -509,8 +536,8 @@ def test_edits_are_not_lost_without_a_word(reader):
     said = []
     reader.tab.on("dialog", lambda dialog: (said.append(dialog.type), dialog.dismiss()))
     reader.write(0, "1")
-    reader.tab.evaluate("location.reload()")
-    reader.tab.wait_for_timeout(500)
+    with reader.tab.expect_event("dialog"):
+        reader.tab.evaluate("setTimeout(() => location.reload())")
     assert said == ["beforeunload"]
     reader.press(0, re.compile("^Reset"))
     reader.tab.reload()

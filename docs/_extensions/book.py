@@ -15,7 +15,7 @@ from html import escape, unescape
 from pathlib import Path
 
 import pikepdf
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 import rnn_notes
 
@@ -243,7 +243,12 @@ def main():
     with sync_playwright() as playwright:
         # Chromium has no sandbox for root; without being asked, Playwright has none for anybody.
         root = os.name != "nt" and os.geteuid() == 0
-        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=not root)
+        try:
+            browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=not root)
+        except (
+            Error
+        ) as error:  # with all that Chromium said, such as that the machine lets it have no sandbox
+            sys.exit(f"rnn-notes: `make pdf` cannot start {path}: {error}")
         if int(browser.version.partition(".")[0]) < OLDEST:
             sys.exit(f"rnn-notes: `make pdf` needs Chromium {OLDEST} or newer, and this is {browser.version}")
         BOOK.unlink(missing_ok=True)

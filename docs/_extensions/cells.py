@@ -55,8 +55,10 @@ class Stream(io.TextIOBase):
             *lines, self.line = self.line.split("\n")
             self.post("\n".join([*map(visible, lines), ""]))
             self.sent = ""
-        elif len(self.line) > LONGEST:
-            self.flush()
+        elif "\r" in text:
+            self.line = self.line[self.line.rstrip("\r").rfind("\r") + 1 :]
+        if len(self.line) > LONGEST:
+            self.flush(last=True)
             self.line = self.sent = ""
         return len(text)
 
@@ -70,12 +72,16 @@ class Stream(io.TextIOBase):
         """Send a text that begins with the line of which a part is sent; what replaces this part is free."""
         more = text[len(self.sent) :]
         if self.left >= 0 and text != self.sent:
-            self.send(cut(more, self.left) if text.startswith(self.sent) else "\r" + cut(text, self.left))
+            self.send(
+                cut(more, self.left)
+                if text.startswith(self.sent)
+                else "\r" + cut(text, self.left + len(self.sent))
+            )
         self.left -= len(more)
 
 
 def visible(line):
-    """Return what a terminal shows of a line: what follows its last carriage return."""
+    """Return what of a line was written last: what follows its last carriage return."""
     return line.rstrip("\r").rpartition("\r")[2]
 
 

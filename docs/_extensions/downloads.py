@@ -235,7 +235,9 @@ def remove_others(app, exception):
     """Remove what is left of pages that are gone."""
     if exception or app.builder.name != "html":
         return
-    for file in Path(app.outdir, FOLDER).glob("*"):
+    for file in filter(
+        Path.is_file, Path(app.outdir, FOLDER).glob("*")
+    ):  # a notebook's reader may leave folders
         if file.stem not in app.env.found_docs:
             file.unlink()
 

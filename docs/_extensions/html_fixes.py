@@ -9,7 +9,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.images import get_image_size
 
 COMMENT = {  # but /*! licenses */
-    ".css": r"/\*(?!!).*?\*/\s*",
+    ".css": r"/\*(?!!).*?\*/",
     ".js": r"^\s*(?://[^\n]*|/\*(?!!)(?:(?!\*/).)*\*/)$",  # which are whole lines
 }
 

@@ -68,7 +68,7 @@ def set_pyodide(app, config):
     config.pyodide_folder = ""
     if not place:
         config.pyodide = DEFAULT.format(version=version)
-    elif re.fullmatch(r"https?://[\w.:-]+(/[\w.~%@+-]*)*", place):
+    elif re.fullmatch(r"https?://[\w.:-]+(/[\w.~%@+-]*)*", place, re.ASCII | re.IGNORECASE):
         config.pyodide = place.rstrip("/") + "/"
     else:
         config.pyodide, config.pyodide_folder = "", place

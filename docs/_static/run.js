@@ -4,7 +4,7 @@
 
 {
   const MEGA = 1e6, size = bytes => bytes < MEGA / 10 ? `${Math.ceil(bytes / 1000)} KB` : `${(bytes / MEGA).toFixed(1)} MB`;
-  let python = null;  // the worker, what of its files is fetched, the cells that ran, each with whether it was edited
+  let python = null;  // the worker, what of its files is fetched, the cells that ran, each with whether its code, or that of one above, was edited
   let queue = [], running = null;  // cells, each with the one whose button was pressed
 
   const element = (name, className, text = "") => {
@@ -51,7 +51,7 @@
   }
 
   function clear(cell) {
-    panel(cell).replaceChildren(cell.status);
+    panel(cell).replaceChildren(...[cell.hint, cell.status].filter(Boolean));
     cell.printed = null;
   }
 
@@ -69,7 +69,7 @@
   }
 
   // What the cell that was asked for shows: its own, or the error of one above.
-  function leave(cell, { text: value, html, figures, error }, ran) {
+  function leave(cell, { text: value, html, figures, error }, { cell: ran, edited }) {
     if (value != undefined) text(cell, value);
     if (html != undefined) {
       const box = element("div", "output text_html");
@@ -80,14 +80,15 @@
       const image = element("img"), box = element("div", "output picture");
       image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
       const page = cell.picture ?? "A figure.";
-      image.alt = changed() ? `Drawn by code that was edited. Before the edit: ${page}` : page;
+      image.alt = edited ? `Drawn by code that was edited. Before the edit: ${page}` : page;
       box.append(image);
       add(cell, box);
     }
     if (error == undefined) return;
     text(cell, error, "error");
     const name = error.match(/name '(.+?)' is not defined/)?.[1];
-    if (name && Run.cells.some(other => other.number < ran.number && !python.ran.has(other) && code(other).includes(name)))
+    const makes = other => new RegExp(`(?<![\\p{L}\\p{N}_])${name}(?![\\p{L}\\p{N}_])`, "u").test(code(other));
+    if (name && Run.cells.some(other => other.number < ran.number && !python.ran.has(other) && makes(other)))
       say(cell, `The name ${name} is missing, and a cell above that has not run has it. Run all above runs that, too.`);
   }
 
@@ -141,15 +142,15 @@
   }
 
   function done(cell, left) {
-    const { asked, since, edited } = running;
+    const job = running, { asked, since, edited } = job;
     running = null;
     python.ran.set(cell, edited);
     if (left.error != undefined) queue = queue.filter(job => job.asked != asked);
     if (cell == asked || left.error != undefined) {
-      const after = `${((Date.now() - since) / 1000).toFixed(1)} s${changed() ? ", with edited code" : ""}`;
+      const after = `${((Date.now() - since) / 1000).toFixed(1)} s${edited ? ", with edited code" : ""}`;
       if (left.error == undefined) say(asked, `Done in ${after}`);
       else say(asked, cell == asked ? `An error after ${after}` : `An error in ${label(cell)}, above`);
-      leave(asked, left, cell);
+      leave(asked, left, job);
     }
     show();
     next();
@@ -166,11 +167,9 @@
       if (missing) return end(`Python cannot be loaded: ${missing} is missing. The page is whole without it.`);
       start();
     }
-    job.edited = edited(cell);
+    job.edited = edited(cell) || [...python.ran].some(([other, was]) => was && other.number < cell.number);
     python.worker.postMessage({ code: code(cell), label: label(cell) });
   }
-
-  const changed = () => [...python.ran.values()].some(Boolean);
 
   function end(reason, others = reason) {
     python?.worker.terminate();
@@ -230,9 +229,11 @@
     const { pre } = cell;
     for (const link of pre.querySelectorAll("a")) link.replaceWith(...link.childNodes);
     try { pre.contentEditable = "plaintext-only"; } catch { pre.contentEditable = "true"; }
-    for (const [name, value] of Object.entries({ role: "textbox", "aria-multiline": "true", "aria-label": `Code of ${label(cell)}`, spellcheck: "false", autocapitalize: "off" }))
+    for (const [name, value] of Object.entries({ role: "textbox", "aria-multiline": "true", "aria-label": `Code of ${label(cell)}`, "aria-describedby": `hint-${cell.number}`, spellcheck: "false", autocapitalize: "off" }))
       pre.setAttribute(name, value);
-    say(cell, "Control and Enter run the cell, Escape ends editing, Reset brings the page’s code back");
+    cell.hint ??= element("p", "status", "Control and Enter run the cell, Escape ends editing, Reset brings the page’s code back.");
+    cell.hint.id = `hint-${cell.number}`;
+    panel(cell).prepend(cell.hint);
     pre.focus();
   };
 
@@ -253,8 +254,10 @@
   }
 
   function close(cell) {
-    for (const name of ["contenteditable", "role", "aria-multiline", "aria-label", "spellcheck", "autocapitalize"])
+    for (const name of ["contenteditable", "role", "aria-multiline", "aria-label", "aria-describedby", "spellcheck", "autocapitalize"])
       cell.pre.removeAttribute(name);
+    cell.hint?.remove();
+    cell.hint = null;
   }
 
   function reset(cell) {

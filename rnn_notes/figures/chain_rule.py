@@ -88,9 +88,9 @@ def gradient_walk(lengths: np.ndarray, passed: int, code: tuple[str, str]) -> Fi
     steps = len(lengths) // 2
     if passed > 2 * steps:
         raise ValueError(f"passed must be at most {2 * steps}, got {passed}")
-    figure, axes, add, connect = style.graph(3.3, (-0.3, steps + 1.1), (-2.75, 1.5))
     if len(code) != 2:
         raise ValueError(f"code must be two lines, got {code!r}")
+    figure, axes, add, connect = style.graph(3.3, (-0.3, steps + 1.1), (-2.75, 1.5))
     now, line = steps - passed // 2, passed % 2  # at z of the state if a line is half a factor
     for t in range(steps + 1):
         here, before, weight = (t, 0), (t - 1, 0), (t - 0.5, -1.15)
