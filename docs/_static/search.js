@@ -39,10 +39,12 @@
 
   function find(query) {
     const asked = words(query), telling = asked.filter(word => !stopwords.has(word));
+    const exact = word => ({  // a place that has the word has its stem too, so the word itself counts half
+      queries: [word], prefix: true, fuzzy: word.length > 5 && 0.2, boostTerm: () => stemmer.stemWord(word) == word ? 1 : 0.5,
+    });
     const queries = (telling.length ? telling : asked).map(word => ({
       combineWith: "OR",
-      queries: Words.whole(word) ? [word]
-        : [{ queries: [word], prefix: true, fuzzy: word.length > 5 && 0.2 }, ...forms(word).slice(1)],
+      queries: Words.whole(word) ? [word] : [exact(word), ...forms(word).slice(1)],
     }));
     const options = { boostDocument: id => KINDS[places[id].kind][2] };
     const all = index.search({ combineWith: "AND", queries }, options);
