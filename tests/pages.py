@@ -30,10 +30,10 @@ def by_name(page):
     return page.name
 
 
-def first_now(pages):
-    """Mark all pages but one of the first lecture as deep, for what takes long and rarely differs."""
-    now = next((page for page in pages if "chain_rule" in str(page)), None)
-    return [page if page == now else pytest.param(page, marks=pytest.mark.deep) for page in pages]
+def first_now(things, page_of=str):
+    """Mark all but one of the first lecture's as deep: pages, or what pages have; for what takes long."""
+    now = next((thing for thing in things if "chain_rule" in page_of(thing)), None)
+    return [thing if thing == now else pytest.param(thing, marks=pytest.mark.deep) for thing in things]
 
 
 def html(page):

@@ -10,7 +10,7 @@ import pages
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from pages import SITE, extension
+from pages import SITE, extension, first_now
 from test_browser import MODES, Visit, base, browser, context, contexts  # noqa: F401
 
 from rnn_notes import figures
@@ -225,7 +225,7 @@ def waits(tab, name, words):
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
-@pytest.mark.parametrize("name", SLIDERS)
+@pytest.mark.parametrize("name", first_now(SLIDERS, HTML.get))
 def test_slider_moves_its_figure(context, base, name, scheme):  # noqa: F811
     """Nothing is fetched before the first touch; keys move, are said in words, and lead back."""
     address = base if scheme == "http" else SITE.as_uri() + "/"
@@ -264,7 +264,7 @@ def test_slider_moves_its_figure(context, base, name, scheme):  # noqa: F811
     tab.close()
 
 
-@pytest.mark.parametrize("name", SLIDERS)
+@pytest.mark.parametrize("name", first_now(SLIDERS, HTML.get))
 def test_every_frame_is_the_tested_one(context, base, frames, name):  # noqa: F811
     """move.js makes of the differences what undo does."""
     visit, made = Visit(context, base + HTML[name]), kept(name)
@@ -283,7 +283,7 @@ def test_every_frame_is_the_tested_one(context, base, frames, name):  # noqa: F8
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", SLIDERS)
+@pytest.mark.parametrize("name", first_now(SLIDERS, HTML.get))
 def test_words_of_every_value_take_the_same_room(browser, base, name, width):  # noqa: F811
     """Nothing below a slider moves with what it says."""
     with browser.new_context(viewport={"width": width, "height": 900}) as context:  # noqa: F811
@@ -298,7 +298,7 @@ def test_words_of_every_value_take_the_same_room(browser, base, name, width):  #
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", SLIDERS)
+@pytest.mark.parametrize("name", first_now(SLIDERS, HTML.get))
 def test_moved_figure_can_be_read_by_everyone(contexts, base, name, mode):  # noqa: F811
     visit, made = Visit(contexts[mode], base + HTML[name]), kept(name)
     tab = visit.tab
@@ -356,7 +356,7 @@ def test_frames_that_cannot_be_loaded_are_said_to_be(context, base):  # noqa: F8
 PLAYED = [name for name, (_, cell) in SLIDERS.items() if cell.metadata["slider"].get("play")]
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", first_now(PLAYED, HTML.get))
 def test_motion_plays_once_when_asked(context, base, name):  # noqa: F811
     visit, made = Visit(context, base + HTML[name]), kept(name)
     tab = visit.tab
